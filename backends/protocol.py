@@ -1,0 +1,95 @@
+"""What adjudge asks of an implementation under test: a handful of plain functions in a module.
+
+A backend is any module (or object) that has
+
+``name``
+    what to call it in reports;
+``versions()``
+    a dict of package name to version, the library under test first;
+``vjp(program, inputs, cotangent)``
+    an `Answer`: the program's value and the gradient of ``sum(cotangent * value)`` for every input;
+
+and may have
+
+``dtypes``
+    names of the float dtypes it computes in (default: float64 and float32);
+``supports(op)``
+    whether it has an op of this name (default: it has every op; what it lacks it may also say by raising `Unsupported`);
+``unit_roundoff``
+    a dict of dtype name to unit roundoff, for a library whose kernels are declared approximate (TF32, fast math);
+``flushes_subnormals``
+    True where the library rounds subnormal results to zero;
+``script(program, cotangent, expected)``
+    source code that shows the program in the library's own words (see `adjudge.reports`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from ..oracle.program import Program, as_tuple, decode_index
+
+__all__ = ["Answer", "Backend", "Unsupported", "evaluate", "python_params"]
+
+#: ``(operands, params) -> value``: how a backend spells an op that it does not spell as NumPy does.
+Spelling = Callable[..., Any]
+
+
+class Unsupported(Exception):
+    """The implementation does not have what the program needs; the message says what."""
+
+
+@dataclass
+class Answer:
+    """What an implementation says of one program.
+
+    Parameters
+    ----------
+    value : array
+        The program's value, as an array.
+    gradients : list
+        One array an input, in the library's own dtype and shape; None where it gives none.
+    """
+
+    value: np.ndarray
+    gradients: list[np.ndarray | None]
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """See the module's own text."""
+
+    name: str
+
+    def versions(self) -> dict[str, str]:
+        """Package name to version."""
+        ...
+
+    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+        """Value and gradients. `inputs` are fresh objects: arrays in their layout, numbers, lists."""
+        ...
+
+
+def python_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's JSON parameters as Python has them: tuples for lists, an index for an encoded index, an array for a mask."""
+    out: dict[str, Any] = {}
+    for key, value in params.items():
+        if key == "index":
+            out[key] = decode_index(value)
+        elif key == "where":
+            out[key] = value if isinstance(value, bool) else np.asarray(value)
+        else:
+            out[key] = as_tuple(value)
+    return out
+
+
+def evaluate(program: Program, leaves: Sequence[Any], apply: Callable[[str, list[Any], dict[str, Any]], Any]) -> list[Any]:
+    """All values of a program, the leaves first; ``apply(op, operands, params)`` computes one step in the library's words."""
+    values = list(leaves)
+    for step in program.steps:
+        values.append(apply(step.op, [values[a] for a in step.args], python_params(step.params)))
+    return values

@@ -1,0 +1,330 @@
+"""Certificates: for one question, balls that contain the exact value and gradients, and how far an honest answer may be off.
+
+The same reverse program runs twice. At high precision its balls contain the truth; precision doubles until they are far
+narrower than the allowance. At the precision of the dtype under test its balls contain every honest computation: the
+farthest point of that ball from the truth, plus one unit in the last place for the rounding of the answer itself, is the
+allowance.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from .program import Program, Question
+from .reference import scalars as s
+from .reference.evaluate import backward, forward
+
+__all__ = ["Certificate", "Enclosure", "certify"]
+
+#: Where precision starts, and where raising it is given up.
+FIRST_BITS, LAST_BITS = 128, 4096
+#: The truth's ball must be this much narrower than the allowance: 2**-SHARPNESS of it.
+SHARPNESS = 10
+#: A wrong answer could hide in an allowance wider than 2**-CONDITION of the array's largest element.
+CONDITION = 10
+#: With more combinations of branches than this at exact ties, the subdifferential is not spanned.
+MOST_BRANCHES = 64
+#: How many units in the last place each primal value may be off for an error still to count as loss of digits.
+LOSSY_ULPS = 4
+
+_abs_upper = np.frompyfunc(arb.abs_upper, 1, 1)
+_radius = np.frompyfunc(arb.rad, 1, 1)
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """The truth about one array, in floats: ``|truth - (nearest + residual)| <= radius``.
+
+    Parameters
+    ----------
+    balls : Balls
+        The exact numbers, as balls.
+    nearest, residual : ndarray
+        float64 arrays that add up to the balls' midpoints.
+    radius : ndarray
+        Bound on what the truth may differ from that.
+    allowance : ndarray
+        How far an honest answer may be from the truth: infinite where the working precision tells nothing.
+    """
+
+    balls: s.Balls
+    nearest: np.ndarray
+    residual: np.ndarray
+    radius: np.ndarray
+    allowance: np.ndarray
+
+    @property
+    def sharp(self) -> bool:
+        """Whether the balls are narrow against the allowance."""
+        return bool((self.radius <= self.allowance * 2.0**-SHARPNESS).all())
+
+    @property
+    def size(self) -> float:
+        """The magnitude of the largest element."""
+        return float(np.abs(self.nearest).max(initial=0.0))
+
+    @property
+    def ill_conditioned(self) -> np.ndarray:
+        """Where a wrong answer could hide in the allowance."""
+        return np.asarray(~(self.allowance <= self.size * 2.0**-CONDITION)) & (self.allowance > 0)
+
+    def error(self, observed: np.ndarray) -> np.ndarray:
+        """Distance of finite observed numbers from the truth, to float64's relative precision."""
+        with np.errstate(all="ignore"):
+            return np.abs((observed.astype(np.float64) - self.nearest) - self.residual)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is assumed of an implementation's arithmetic.
+
+    Parameters
+    ----------
+    dtype : dtype
+        The narrowest float dtype that takes part.
+    unit : float or None
+        Unit roundoff, where it is not the dtype's own.
+    loss : float
+        What a result near zero may lose absolutely: the smallest subnormal, or the smallest normal number if subnormals are
+        flushed to zero.
+    """
+
+    dtype: np.dtype
+    unit: float | None
+    loss: float
+
+    @property
+    def ulp(self) -> float:
+        """One unit in the last place, relative to the number."""
+        return 2.0 ** (1 - s.significand(self.dtype)) if self.unit is None else 2 * self.unit
+
+    def settle(self, x: Any) -> Any:
+        """What underflow adds to a result, except to exact zeros."""
+        ball = arb(0, self.loss)
+        blur = np.frompyfunc(lambda b: b if b == 0 else b + ball, 1, 1)
+        return s.boxed(blur(np.asarray(x))) if s.is_object(x) and x.size else x
+
+
+def enclose(truth: s.Balls, honest: s.Balls, model: Model) -> Enclosure:
+    """An enclosure from the balls of the two runs; called at high precision."""
+    nearest = s.to_float(truth)
+    finite = np.isfinite(nearest)
+    anchor = nearest if finite.all() else np.where(finite, nearest, 0.0)
+    residual = s.to_float(truth - s.lift(anchor))
+    if truth.size:
+        reach = s.to_float(_abs_upper(np.asarray(honest - truth)))
+        radius = s.to_float(_radius(np.asarray(truth)))
+    else:
+        reach = radius = np.zeros(truth.shape)
+    with np.errstate(all="ignore"):
+        ulp = np.maximum(np.abs(nearest) * model.ulp, model.loss)
+        allowance = np.where(np.isnan(reach), np.inf, reach) * (1 + 2.0**-50) + ulp
+    # Zeros that nothing computes are exactly zero in every honest computation.
+    idle = (reach == 0) & (nearest == 0)
+    return Enclosure(truth, nearest, residual, radius, np.where(idle, 0.0, allowance))
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is true of one question.
+
+    Parameters
+    ----------
+    question : Question
+    model : Model
+        The arithmetic that the allowance assumes.
+    bits : int
+        Precision at which the balls were sharp.
+    value : Enclosure or None
+        None where the truth could not be found; then `trouble` says why.
+    gradients : tuple
+        One `Enclosure` an input, None for constants. At a kink, of the first choice of branches.
+    vertices : tuple of tuples
+        At a kink the gradients of every choice of branches at the tied comparisons: their convex hull contains the Clarke
+        subdifferential. Empty elsewhere.
+    trouble : str
+        Why nothing can be said ("" where something can).
+    """
+
+    question: Question
+    model: Model
+    bits: int
+    value: Enclosure | None
+    gradients: tuple[Enclosure | None, ...]
+    vertices: tuple[tuple[Enclosure | None, ...], ...] = ()
+    trouble: str = ""
+    branches: s.Branches = field(default_factory=s.Branches, repr=False)
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is a truth to judge by."""
+        return not self.trouble
+
+    @property
+    def kink(self) -> bool:
+        """Whether the program is not differentiable here."""
+        return len(self.vertices) > 1
+
+    @cached_property
+    def lossy(self) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...]]:
+        """How far an answer may be off by loss of digits alone: bounds for the value, and for each gradient.
+
+        The principle, stated once: an error is loss of digits when rounding explains it, that is when every value the
+        program computes or is given may be off by `LOSSY_ULPS` units in the last place, and the gradient comes from the
+        formulas that textbooks have.
+        """
+        assert self.value is not None
+        branches = s.Branches(script=self.branches.script, decided=self.branches.decided)
+        model = self.model
+        with s.working(model.dtype, branches, model.unit) as run:
+            blur = arb(1, LOSSY_ULPS * model.ulp)
+            values = forward(self.question.program, _lifted(self.question.program), run, after=lambda x: x * blur)
+            pulled, _ = backward(self.question.program, values, s.lift(self.question.cotangent), run, textbook=True)
+        with s.exact(self.bits):
+            value = s.to_float(_abs_upper(np.asarray(values[-1] - self.value.balls)))
+            bounds = tuple(
+                None if truth is None else s.to_float(_abs_upper(np.asarray(p - truth.balls)))
+                for p, truth in zip(pulled, self.gradients, strict=True)
+            )
+        ulps = [None if e is None else np.abs(e.nearest) * model.ulp for e in (self.value, *self.gradients)]
+        widened = [None if b is None else np.nan_to_num(b + u, nan=np.inf) for b, u in zip((value, *bounds), ulps, strict=True)]
+        return widened[0], tuple(widened[1:])
+
+
+def _lifted(program: Program) -> list[Any]:
+    return [s.lift(i.data) for i in program.inputs]
+
+
+def certify(
+    question: Question | Program, cotangent: Any = None, *, unit: float | None = None, flush: bool = False
+) -> Certificate:
+    """Find the truth about a question, and the allowance.
+
+    Parameters
+    ----------
+    question : Question or Program
+        With a program, `cotangent` says what is pulled back.
+    cotangent : array, optional
+        Of the value's shape; ones if left out.
+    unit : float, optional
+        Unit roundoff of the implementation where it is not the dtype's own.
+    flush : bool
+        The implementation rounds subnormal results to zero.
+
+    Returns
+    -------
+    Certificate
+        Its `trouble` says why nothing is known, where nothing is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from adjudge import Program, certify
+    >>> c = certify(Program.of([np.array(25.0)], [("tanh", [0])]))
+    >>> print(c.gradients[0].nearest, c.gradients[0].allowance < 1e-36)
+    7.714997985409335e-22 True
+    """
+    if isinstance(question, Program):
+        question = as_question(question, cotangent)
+    dtype = question.program.working_dtype
+    model = Model(dtype, unit, float(np.finfo(dtype).tiny if flush else np.finfo(dtype).smallest_subnormal))
+    first = _certify_branch(question, model, s.Branches())
+    ties = first.branches.ties
+    if not ties or first.trouble:
+        return first
+    if math.prod(ties) > MOST_BRANCHES:
+        return _unknown(question, model, f"{len(ties)} exact ties: too many branches to span the subdifferential")
+    every = [
+        _certify_branch(question, model, s.Branches(script=choice)) for choice in itertools.product(*map(range, ties))
+    ]
+    troubled = next((c for c in every if c.trouble), None)
+    if troubled is not None:
+        return troubled
+    return Certificate(
+        question, model, max(c.bits for c in every), first.value, every[0].gradients,
+        tuple(c.gradients for c in every), branches=every[0].branches,
+    )  # fmt: skip
+
+
+def as_question(program: Program, cotangent: Any = None) -> Question:
+    """A question from a program: ones as cotangent if none is given, ones as directions."""
+    if cotangent is None:
+        shape = np.shape(forward(program, [i.data for i in program.inputs])[-1])
+        cotangent = np.ones(shape, program.working_dtype)
+    directions = tuple(None if i.constant else np.ones(i.data.shape) for i in program.inputs)
+    return Question(program, np.asarray(cotangent, dtype=np.result_type(np.asarray(cotangent), np.float16)), directions)
+
+
+def _unknown(question: Question, model: Model, trouble: str) -> Certificate:
+    return Certificate(question, model, 0, None, tuple(None for _ in question.program.inputs), trouble=trouble)
+
+
+def _certify_branch(question: Question, model: Model, branches: s.Branches) -> Certificate:
+    """The certificate for one script of branches at ties."""
+    program, dtype = question.program, model.dtype
+    inputs, cotangent = _lifted(program), s.lift(question.cotangent)
+    bits, honest = FIRST_BITS, None
+    while bits <= LAST_BITS:
+        attempt = s.Branches(script=branches.script)
+        try:
+            with s.exact(bits, attempt):
+                values = forward(program, inputs, attempt)
+                gradients, cotangents = backward(program, values, cotangent, attempt)
+        except s.Undecided:
+            bits *= 2
+            continue
+        if honest is None:
+            with s.exact(bits):
+                span = _range(values, cotangents)
+            trouble = _out_of_range(span, values, gradients, dtype)
+            if trouble:
+                return _unknown(question, model, trouble)
+            replay = s.Branches(script=attempt.script, decided=attempt.decided)
+            settle = model.settle if span[0] < float(np.finfo(dtype).tiny) * 2.0**20 else None
+            with s.working(dtype, replay, model.unit) as run:
+                rough = forward(program, inputs, run, after=settle)
+                honest = (rough[-1], backward(program, rough, cotangent, run, after=settle)[0])
+            if replay.doubtful:
+                return _unknown(question, model, "rounding decides which branch a comparison takes")
+        with s.exact(bits):
+            value = enclose(values[-1], honest[0], model)
+            enclosed = tuple(
+                None if g is None else enclose(g, h, model)
+                for g, h in zip(gradients, honest[1], strict=True)
+            )
+        if value.sharp and all(e is None or e.sharp for e in enclosed):
+            return Certificate(question, model, bits, value, enclosed, branches=attempt)
+        bits *= 2
+    return _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
+
+
+def _range(values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[float, float]:
+    """The smallest (not exactly zero) and the largest magnitude that any step meets."""
+    small, large = math.inf, 0.0
+    for x in itertools.chain(values, cotangents):
+        if x is None or not x.size:
+            continue
+        size = np.abs(s.to_float(x))
+        large = max(large, float(np.nan_to_num(size, nan=0.0, posinf=math.inf).max()))
+        small = min(small, float(size[size > 0].min(initial=math.inf)))
+        if not size.all() and small > 0 and any(b != 0 for b in np.asarray(x)[size == 0]):
+            small = 0.0
+    return small, large
+
+
+def _out_of_range(span: tuple[float, float], values: Sequence[Any], gradients: Sequence[Any], dtype: np.dtype) -> str:
+    known = [x for x in (*values, *gradients) if x is not None and x.size]
+    if not all(np.isfinite(s.to_float(x)).all() for x in known):
+        bad = any(np.isnan(s.to_float(x)).any() for x in known)
+        return "not differentiable here, or outside the domain" if bad else "the truth is beyond the range of floats"
+    if span[1] > float(np.finfo(dtype).max):
+        return f"a value of the program is beyond the range of {dtype}"
+    return ""

@@ -1,0 +1,331 @@
+"""The judge: what an implementation says, against what is certified; the outcome is a verdict with its reasons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linprog
+
+from .certificate import CONDITION, Certificate, Enclosure, certify
+from .program import Input, Question, letter
+from .reference.evaluate import forward
+
+__all__ = ["FAILING", "VERDICTS", "Finding", "Judgement", "judge"]
+
+#: Every verdict, the gravest first, with what it means.
+VERDICTS = {
+    "crash": "the implementation raised an exception",
+    "contract": "shape, dtype, a changed or shared input, or two runs that differ",
+    "non-finite": "NaN or infinity where the truth is finite",
+    "wrong": "farther from the truth than any rounding explains",
+    "outside subdifferential": "at a kink, and not even a Clarke subgradient",
+    "lossy": "the right formula, but digits are lost",
+    "undecided": "the truth is not known well enough to judge",
+    "unsupported": "the implementation does not have this",
+    "correct": "within the allowance",
+}
+#: The verdicts that fail the gate.
+FAILING = ("crash", "contract", "non-finite", "wrong", "outside subdifferential")
+GRAVITY = {verdict: number for number, verdict in enumerate(VERDICTS)}
+
+#: The linear-programming solver's own feasibility tolerance (HiGHS), in units of the spread between vertices.
+FEASIBILITY = 1e-7
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason for a verdict.
+
+    Parameters
+    ----------
+    verdict : str
+        One of `VERDICTS`.
+    where : str
+        "value", or "gradient of a".
+    reason : str
+        One sentence.
+    index : tuple of int, optional
+        The worst element.
+    got, expected, error, allowance : float
+        Of that element.
+    bits_lost : float
+        log2 of the error in units in the last place.
+    """
+
+    verdict: str
+    where: str
+    reason: str
+    index: tuple[int, ...] = ()
+    got: float = math.nan
+    expected: float = math.nan
+    error: float = math.nan
+    allowance: float = math.nan
+    bits_lost: float = 0.0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the judge says of one answer: the gravest finding's verdict, and all findings."""
+
+    question: Question
+    certificate: Certificate
+    verdict: str
+    findings: tuple[Finding, ...]
+    worst_ulp: float = 0.0
+    gradients: tuple[Any, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether this fails the gate."""
+        return self.verdict in FAILING
+
+    @property
+    def worst(self) -> Finding | None:
+        """The gravest finding."""
+        return min(self.findings, key=lambda f: GRAVITY[f.verdict], default=None)
+
+
+def judge(question: Question, backend: Any, certificate: Certificate | None = None) -> Judgement:
+    """Ask a backend and judge its answer.
+
+    Parameters
+    ----------
+    question : Question
+    backend : Backend
+        See `adjudge.backends.protocol`.
+    certificate : Certificate, optional
+        If it is known already.
+    """
+    if certificate is None:
+        certificate = certificate_for(question, backend)
+    try:
+        answer, findings = _ask(question, backend)
+    except Exception as problem:  # whatever a backend raises is its verdict
+        verdict = "unsupported" if type(problem).__name__ == "Unsupported" else "crash"
+        said = str(problem).strip().splitlines()
+        reason = said[0] if verdict == "unsupported" and said else f"{type(problem).__name__}: {said[0] if said else ''}"
+        return Judgement(question, certificate, verdict, (Finding(verdict, "program", reason),))
+    worst = 0.0
+    gradients = _completed(question, answer.gradients)
+    arrays = [("value", np.asarray(answer.value))] + [
+        (f"gradient of {letter(n)}", g) for n, g in enumerate(gradients) if g is not None
+    ]
+    shapely = not any(f.verdict == "contract" and "shape" in f.reason for f in findings)
+    if not certificate.decided:
+        findings.append(Finding("undecided", "program", certificate.trouble))
+    elif shapely:
+        at_kink = _kink_findings(certificate, gradients) if certificate.kink else {}
+        enclosures = [certificate.value, *(e for e in certificate.gradients if e is not None)]
+        lossy: list[Any] | None = None
+        for number, ((name, got), truth) in enumerate(zip(arrays, enclosures, strict=True)):
+            assert truth is not None
+            if name in at_kink:
+                findings.extend(at_kink[name])
+                continue
+            error = truth.error(got)
+            outside = ~(error <= truth.allowance) | ~np.isfinite(got)
+            worst = max(worst, _ulps(error, truth, certificate.model.ulp))
+            if not outside.any():
+                if truth.ill_conditioned.any():
+                    findings.append(_ill_conditioned(name, truth))
+                continue
+            if lossy is None:
+                bounds = certificate.lossy
+                lossy = [bounds[0], *(b for b in bounds[1] if b is not None)]
+            findings.append(_classify(name, got, truth, error, outside, lossy[number], certificate))
+    verdict = min((f.verdict for f in findings), key=GRAVITY.__getitem__, default="correct")
+    return Judgement(question, certificate, verdict, tuple(findings), worst, tuple(gradients))
+
+
+def certificate_for(question: Question, backend: Any) -> Certificate:
+    """The certificate under the arithmetic that a backend declares."""
+    units = getattr(backend, "unit_roundoff", {})
+    dtype = question.program.working_dtype.name
+    return certify(question, unit=units.get(dtype), flush=bool(getattr(backend, "flushes_subnormals", False)))
+
+
+# -- asking, and the contract ------------------------------------------------------------------------------------------------
+
+
+def _ask(question: Question, backend: Any) -> tuple[Any, list[Finding]]:
+    """Two answers to the same question on fresh inputs; the first one, and what breaks the contract."""
+    answers = []
+    findings: list[Finding] = []
+    for _ in range(2):
+        inputs = [i.materialise() for i in question.program.inputs]
+        cotangent = np.array(question.cotangent)
+        with np.errstate(all="ignore"):
+            answer = backend.vjp(question.program, inputs, cotangent)
+        if not answers:
+            findings += _contract(question, answer, inputs, cotangent, backend)
+        answers.append(answer)
+    first, second = ([np.asarray(a.value), *(g for g in a.gradients if g is not None)] for a in answers)
+    if len(first) != len(second) or not all(_same(a, b) for a, b in zip(first, second, strict=True)):
+        findings.append(Finding("contract", "program", "two runs on the same inputs give different answers"))
+    return answers[0], findings
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    a, b = np.asarray(a), np.asarray(b)
+    return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
+
+
+def _contract(question: Question, answer: Any, inputs: Sequence[Any], cotangent: np.ndarray, backend: Any) -> list[Finding]:
+    program, out = question.program, []
+
+    def broken(where: str, reason: str) -> None:
+        out.append(Finding("contract", where, reason))
+
+    if len(answer.gradients) != len(program.inputs):
+        broken("program", f"{len(answer.gradients)} gradients for {len(program.inputs)} inputs: the shape of the answer is wrong")
+        return out
+    with np.errstate(all="ignore"):
+        expected = np.asarray(forward(program, [i.data for i in program.inputs])[-1])
+    value = np.asarray(answer.value)
+    if value.shape != question.cotangent.shape:
+        broken("value", f"shape {value.shape} where {question.cotangent.shape} is due")
+    elif getattr(backend, "numpy_dtypes", False) and value.dtype != expected.dtype:
+        broken("value", f"dtype {value.dtype} where NumPy gives {expected.dtype}")
+    for n, (i, fresh, g) in enumerate(zip(program.inputs, inputs, answer.gradients, strict=True)):
+        name = f"gradient of {letter(n)}"
+        if isinstance(fresh, np.ndarray) and not _same_bits(fresh, i):
+            broken(f"input {letter(n)}", "the input was changed")
+        if i.constant:
+            continue
+        if g is None:
+            if _reached(program, n):
+                broken(name, f"no gradient where one of shape {i.data.shape} is due")
+            continue
+        if not isinstance(g, np.ndarray):
+            broken(name, f"a {type(g).__name__} where an array is due")
+            continue
+        if g.shape != i.data.shape:
+            broken(name, f"shape {g.shape} where {i.data.shape} is due")
+        elif g.dtype != i.data.dtype:
+            broken(name, f"dtype {g.dtype} where {i.data.dtype} is due")
+        for m, other in enumerate(inputs):
+            if isinstance(other, np.ndarray) and np.may_share_memory(g, other):
+                broken(name, f"it shares memory with input {letter(m)}")
+        for m, other in enumerate(answer.gradients[:n]):
+            if isinstance(other, np.ndarray) and g.size and np.may_share_memory(g, other):
+                broken(name, f"it shares memory with the gradient of {letter(m)}")
+    if not _same(cotangent, question.cotangent):
+        broken("cotangent", "the cotangent that was handed over was changed")
+    return out
+
+
+def _same_bits(array: np.ndarray, i: Input) -> bool:
+    return array.shape == i.data.shape and array.dtype == i.data.dtype and array.tobytes() == i.data.tobytes()
+
+
+def _reached(program: Any, number: int) -> bool:
+    """Whether the program's value depends on input `number`."""
+    reached = {number}
+    for n, step in enumerate(program.steps, len(program.inputs)):
+        if reached & set(step.args):
+            reached.add(n)
+    return len(program.inputs) + len(program.steps) - 1 in reached
+
+
+def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
+    """Gradients with zeros for variables that the value does not depend on, None for constants."""
+    out: list[Any] = []
+    for i, g in zip(question.program.inputs, gradients, strict=False):
+        out.append(None if i.constant else np.zeros_like(i.data) if g is None else np.asarray(g))
+    return out
+
+
+# -- numbers -------------------------------------------------------------------------------------------------------------------
+
+
+def _ulps(error: np.ndarray, truth: Enclosure, ulp: float) -> float:
+    with np.errstate(all="ignore"):
+        units = error / np.maximum(np.abs(truth.nearest) * ulp, np.finfo(np.float64).tiny)
+    return float(np.nan_to_num(units, nan=0.0, posinf=1e300).max(initial=0.0))
+
+
+def _ill_conditioned(name: str, truth: Enclosure) -> Finding:
+    place = _first(truth.ill_conditioned)
+    return Finding(
+        "undecided", name, f"ill-conditioned: the allowance exceeds 2**-{CONDITION} of the array's size",
+        place, expected=float(truth.nearest[place]), allowance=float(truth.allowance[place]),
+    )  # fmt: skip
+
+
+def _first(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argwhere(mask)[0]) if mask.ndim else ()
+
+
+def _classify(
+    name: str, got: np.ndarray, truth: Enclosure, error: np.ndarray, outside: np.ndarray, lossy: np.ndarray, c: Certificate
+) -> Finding:
+    """The finding of the worst element of one array."""
+    unusable = ~np.isfinite(got)
+    explained = outside & ~unusable & (error <= lossy)
+    if unusable.any():
+        verdict, place = "non-finite", _first(unusable)
+    elif (outside & ~explained).any():
+        excess = np.where(outside & ~explained, error / np.maximum(truth.allowance, np.finfo(np.float64).tiny), -1.0)
+        verdict, place = "wrong", tuple(int(i) for i in np.unravel_index(np.argmax(excess), excess.shape))
+    else:
+        relative = np.where(explained, error / np.maximum(np.abs(truth.nearest), np.finfo(np.float64).tiny), -1.0)
+        verdict, place = "lossy", tuple(int(i) for i in np.unravel_index(np.argmax(relative), relative.shape))
+    off, expected = float(error[place]), float(truth.nearest[place])
+    units = off / max(abs(expected) * c.model.ulp, c.model.loss)
+    lost = math.log2(units) if 1 < units < math.inf else 0.0
+    reason = {
+        "non-finite": f"{got[place]} where the truth is {expected:.6g}",
+        "wrong": f"off by {off:.3g}, and rounding explains at most {float(truth.allowance[place]):.3g}",
+        "lossy": f"{lost:.0f} bits lost: the textbook formula rounds that much",
+    }[verdict]
+    return Finding(verdict, name, reason, place, float(got[place]), expected, off, float(truth.allowance[place]), lost)
+
+
+def _kink_findings(certificate: Certificate, gradients: Sequence[Any]) -> dict[str, list[Finding]]:
+    """What stands against the gradients at a kink: each must lie between the vertices, and all in their convex hull."""
+    out: dict[str, list[Finding]] = {}
+    columns, rows, slack, observed = [], [], [], []
+    for n, g in enumerate(gradients):
+        if g is None:
+            continue
+        name = f"gradient of {letter(n)}"
+        corners = [v[n] for v in certificate.vertices]
+        stack = np.stack([e.nearest for e in corners if e is not None])
+        room = np.max([e.allowance for e in corners if e is not None], axis=0)
+        low, high, got = stack.min(0) - room, stack.max(0) + room, g.astype(np.float64)
+        spread = stack.max(0) - stack.min(0)
+        outside = ~((got >= low) & (got <= high))
+        out[name] = []
+        if outside.any():
+            place = _first(outside)
+            verdict = "non-finite" if not np.isfinite(got[place]) else "outside subdifferential" if spread[place] else "wrong"
+            between = f"[{stack.min(0)[place]:.6g}, {stack.max(0)[place]:.6g}]"
+            out[name].append(
+                Finding(verdict, name, f"{got[place]:.6g} where a subgradient lies in {between}", place, float(got[place]))
+            )
+            continue
+        free = spread > 0
+        columns.append(stack[:, free])
+        rows.append(spread[free])
+        slack.append(room[free])
+        observed.append(got[free])
+    if any(out.values()) or not columns or not sum(r.size for r in rows):
+        return out
+    corners, scale = np.concatenate(columns, axis=1), np.concatenate(rows)
+    target, room = np.concatenate(observed), np.concatenate(slack)
+    matrix, room = (corners / scale).T, room / scale + FEASIBILITY
+    found = linprog(
+        np.zeros(len(corners)),
+        A_ub=np.concatenate([matrix, -matrix]),
+        b_ub=np.concatenate([target / scale + room, room - target / scale]),
+        A_eq=np.ones((1, len(corners))),
+        b_eq=[1.0],
+    )
+    if found.status == 2:
+        first = next(iter(out))
+        out[first].append(Finding("outside subdifferential", first, "no convex combination of the one-sided gradients gives this"))
+    return out

@@ -1,0 +1,55 @@
+"""The Taylor leg: the program run forwards on truncated power series, where no derivative rule is involved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..certificate import LAST_BITS, Certificate
+from ..reference import scalars as s
+from ..reference.evaluate import forward
+from .witness import Witness, narrow, overlap
+
+__all__ = ["taylor"]
+
+#: Series lose more digits than balls do (a quotient of series cancels), so they start with more.
+FIRST_BITS = 192
+
+
+def taylor(certificate: Certificate) -> Witness:
+    """Compare <cotangent, J v>, the first Taylor coefficient along v, with <gradient, v>.
+
+    Parameters
+    ----------
+    certificate : Certificate
+        Decided.
+
+    Returns
+    -------
+    Witness
+        Abstains where the series are never sharp enough to contradict.
+    """
+    question = certificate.question
+    bits, slope = FIRST_BITS, None
+    while bits <= LAST_BITS:
+        try:
+            with s.taylor(bits):
+                series = [
+                    s.lift_series(i.data, None if v is None else np.asarray(v))
+                    for i, v in zip(question.program.inputs, question.directions, strict=True)
+                ]
+                value = forward(question.program, series)[-1]
+                total = s.lift(np.zeros(()))
+                if value.size:
+                    terms = value * s.lift(question.cotangent)
+                    total = s.boxed(np.add.reduce(np.asarray(terms).reshape(-1)))
+                slope = s.coefficient(total[()], 1)
+        except s.Undecided:
+            bits *= 2
+            continue
+        if narrow(slope, certificate):
+            break
+        bits *= 2
+    if slope is None or not narrow(slope, certificate):
+        return Witness("series", "abstains", note="never sharp enough to contradict")
+    agrees = overlap(slope, certificate)
+    return Witness("series", "agrees" if agrees else "disagrees", float(slope), f"{bits} bits")

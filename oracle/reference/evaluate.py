@@ -1,0 +1,196 @@
+"""Running a program on any scalar: forwards, and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from ..program import Program, Step
+from . import scalars as s
+from .op import OPS, Op, unbroadcast
+
+__all__ = ["UnknownOp", "backward", "forward", "step_forward"]
+
+
+class UnknownOp(KeyError):
+    """The reference has no op of this name."""
+
+    def __str__(self) -> str:
+        return f"the reference knows no op named {self.args[0]!r}; `adjudge list ops` shows all"
+
+
+def find(name: str) -> Op:
+    """The op of this name."""
+    try:
+        return OPS[name]
+    except KeyError:
+        raise UnknownOp(name) from None
+
+
+def _ufunc_parts(step: Step) -> tuple[dict[str, Any], Any, str | None]:
+    """A step's own parameters apart from NumPy's ``where=`` (which comes with an ``out=`` operand, the last) and ``dtype=``."""
+    own = dict(step.params)
+    return own, own.pop("where", None), own.pop("dtype", None)
+
+
+def step_forward(step: Step, operands: Sequence[Any]) -> Any:
+    """The value of one step."""
+    op = find(step.op)
+    if not op.elementwise:
+        return _array(op.forward(*operands, **step.params))
+    own, mask, dtype = _ufunc_parts(step)
+    *given, out = operands if mask is not None else (*operands, None)
+    if dtype and not any(s.is_object(x) for x in given):
+        given = [np.asarray(x, dtype) for x in given]
+    if mask is None:
+        return _array(op.forward(*given, **own))
+    inside = np.broadcast_to(np.asarray(mask), np.shape(out))
+    # What lies outside the mask is never computed, so it may be outside the domain: the operands are taken inside it only.
+    value = out.copy()
+    picked = [np.broadcast_to(x, out.shape, subok=True)[inside] for x in given]
+    if inside.any():
+        value[inside] = op.forward(*picked, **own)
+    return _array(value)
+
+
+def _step_pull(step: Step, k: int, g: Any, y: Any, operands: Sequence[Any], textbook: bool) -> Any:
+    op = find(step.op)
+    if not op.elementwise:
+        return op.pull(k, g, y, operands, dict(step.params), textbook)
+    own, mask, _ = _ufunc_parts(step)
+    if mask is None:
+        return op.pull(k, g, y, operands, own, textbook)
+    *given, out = operands
+    inside = np.broadcast_to(np.asarray(mask), np.shape(out))
+    zero = s.lift(np.zeros(out.shape)) if s.is_object(g) else np.zeros(out.shape, g.dtype)
+    if k == len(given):
+        return s.where(inside, zero, g)
+    picked = [np.broadcast_to(x, out.shape, subok=True)[inside] for x in given]
+    full = zero.copy()
+    if inside.any():
+        full[inside] = op.pull(k, g[inside], y[inside], picked, own, textbook)
+    return unbroadcast(full, np.shape(given[k]))
+
+
+def _array(x: Any) -> Any:
+    if isinstance(x, np.ndarray):
+        return x.view(s.Balls) if x.dtype == object else x
+    return s.boxed(x) if not np.isscalar(x) and not isinstance(x, np.generic) else np.asarray(x)
+
+
+def forward(
+    program: Program,
+    inputs: Sequence[Any],
+    branches: s.Branches | None = None,
+    after: Callable[[Any], Any] | None = None,
+) -> list[Any]:
+    """All values of a program, the inputs first.
+
+    Parameters
+    ----------
+    program : Program
+    inputs : sequence of arrays
+        Floats, balls or series, one array an input.
+    branches : Branches, optional
+        Told which step runs, so that comparisons are found again at another precision.
+    after : callable, optional
+        Applied to the inputs and to each step's result: rounding that a model of computation adds.
+    """
+    values = list(inputs) if after is None else [after(x) for x in inputs]
+    for number, step in enumerate(program.steps):
+        if branches is not None:
+            branches.at((number, "value"))
+        value = step_forward(step, [values[a] for a in step.args])
+        values.append(value if after is None else after(value))
+    return values
+
+
+Pulled = Callable[[int, int, Any], Any]
+
+
+def backward(
+    program: Program,
+    values: Sequence[Any],
+    cotangent: Any,
+    branches: s.Branches | None = None,
+    textbook: bool = False,
+    interfere: Mapping[str, Pulled] | None = None,
+    after: Callable[[Any], Any] | None = None,
+) -> tuple[list[Any], list[Any]]:
+    """Pull `cotangent` of the last value back to every input.
+
+    Parameters
+    ----------
+    program : Program
+    values : sequence of arrays
+        What `forward` returned.
+    cotangent : array
+        Of the last value's shape.
+    branches : Branches, optional
+        As in `forward`.
+    textbook : bool
+        Use the formulas that libraries commonly use instead of the rules.
+    interfere : mapping, optional
+        Op name to a function ``(step, operand, pulled) -> pulled`` that replaces what a rule returned: for seeded faults.
+
+    after : callable, optional
+        As in `forward`, applied to what each rule returns.
+
+    Returns
+    -------
+    gradients : list
+        One array an input; None for constants. An input that is not used gets zeros.
+    cotangents : list
+        The cotangent of every value, for the judge's look at ranges; None where none arrived.
+    """
+    cotangents: list[Any] = [None] * len(values)
+    cotangents[-1] = cotangent
+    needed = [not program.is_constant(n) for n in range(len(values))]
+    for number in reversed(range(len(program.steps))):
+        step, y = program.steps[number], values[len(program.inputs) + number]
+        g = cotangents[len(program.inputs) + number]
+        if g is None:
+            continue
+        op = find(step.op)
+        operands = [values[a] for a in step.args]
+        for k, arg in enumerate(step.args):
+            masked = "where" in step.params and k == len(step.args) - 1
+            if not needed[arg] or not (masked or op.differentiable(k)):
+                continue
+            if branches is not None:
+                branches.at((number, k))
+            pulled = _array(_step_pull(step, k, g, y, operands, textbook))
+            if op.elementwise and s.is_object(pulled):
+                pulled = _without_idle_poles(pulled, g)
+            if after is not None:
+                pulled = after(pulled)
+            if interfere is not None and step.op in interfere:
+                pulled = interfere[step.op](number, k, pulled)
+            cotangents[arg] = pulled if cotangents[arg] is None else cotangents[arg] + pulled
+    gradients = []
+    for n, (i, x) in enumerate(zip(program.inputs, values, strict=False)):
+        g = cotangents[n]
+        gradients.append(None if i.constant else g if g is not None else _zeros(x))
+    return gradients, cotangents
+
+
+def _zeros(x: Any) -> Any:
+    return s.lift(np.zeros(x.shape)) if s.is_object(x) else np.zeros_like(x)
+
+
+_is_finite = np.frompyfunc(lambda b: b.is_finite() if isinstance(b, arb) else all(c.is_finite() for c in b), 1, 1)
+_is_zero = np.frompyfunc(lambda b: b == 0 if isinstance(b, arb) else all(c == 0 for c in b), 1, 1)
+
+
+def _without_idle_poles(pulled: Any, g: Any) -> Any:
+    """A pole that nothing flows through adds nothing: where(x > 0, log(x), 0) has slope 0 at 0, whatever log has there."""
+    if pulled.shape != g.shape:
+        return pulled
+    bad = ~np.asarray(_is_finite(np.asarray(pulled))).astype(bool)
+    if not bad.any():
+        return pulled
+    idle = bad & np.asarray(_is_zero(np.asarray(g))).astype(bool)
+    return s.where(idle, s.lift(np.zeros(g.shape)), pulled) if idle.any() else pulled

@@ -1,0 +1,576 @@
+"""The numbers the reference runs on: floats, balls, or Taylor series of balls, behind one set of functions.
+
+Every function here takes float arrays (and is then NumPy's own) or `Balls`: object arrays of ``arb`` (a ball: midpoint and
+radius) or ``arb_series`` (a truncated Taylor series with ball coefficients). What the elements are, and how precisely they
+are computed, is decided by the context managers `exact`, `working` and `taylor`; nothing else touches flint's precision.
+
+``working`` is what the allowance rests on: ball arithmetic with the precision of a float dtype, less `GUARD_BITS`. Each
+primitive result then carries a radius of at least one unit in its last kept place.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import flint
+import numpy as np
+from flint import arb, arb_mat, arb_series
+
+__all__ = ["GUARD_BITS", "Balls", "Branches", "Undecided", "exact", "lift", "taylor", "working"]
+
+#: How many bits of a dtype's significand the allowance gives up: a primitive may be off by 2**GUARD_BITS units in the last
+#: place. The one constant of the allowance. Correctly rounded primitives need none; vectorised libms promise 4 ulp (Intel's
+#: SVML, which NumPy uses) and `tests/benchmarks/test_libm.py` measures the largest error of NumPy's and JAX's elementary
+#: functions below that for all but float32 functions that the ledgers name.
+GUARD_BITS = 2
+
+#: Significand bits of the float dtypes, the hidden one included.
+SIGNIFICAND = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+
+
+class Undecided(ArithmeticError):
+    """A comparison that balls of this precision cannot decide."""
+
+
+class Balls(np.ndarray):
+    """An object array of balls or series. Unlike NumPy's own, a 0-d result stays an array."""
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        return array.view(Balls) if array.dtype == object else array
+
+
+@dataclass
+class Branches:
+    """The choices that a run makes where it compares.
+
+    ``decided`` remembers, for each place in the program, the outcomes found at high precision; a run at working precision
+    looks them up, and notes in ``doubtful`` that its own balls would not have decided. ``script`` says which branch to take
+    at each exact tie, in order; ``ties`` lists the number of branches at each tie met.
+    """
+
+    script: Sequence[int] = ()
+    decided: dict[Any, list[np.ndarray]] = field(default_factory=dict)
+    ties: list[int] = field(default_factory=list)
+    doubtful: bool = False
+    replaying: bool = False
+    place: Any = None
+    _count: int = 0
+
+    def at(self, place: Any) -> None:
+        """Say which part of the program runs now."""
+        self.place, self._count = place, 0
+
+    def choose(self, branches: int) -> int:
+        """The branch to take at the next exact tie."""
+        number = len(self.ties)
+        self.ties.append(branches)
+        return self.script[number] if number < len(self.script) else 0
+
+    def next_key(self) -> Any:
+        self._count += 1
+        return (self.place, self._count)
+
+
+@dataclass
+class _Mode:
+    series: bool = False
+    unit: float = 0.0  # unit roundoff of the dtype that is modelled; 0 where balls only enclose
+    branches: Branches = field(default_factory=Branches)
+
+
+_mode = _Mode()
+
+
+@contextmanager
+def _set(bits: int, mode: _Mode, order: int | None = None) -> Iterator[Branches]:
+    global _mode
+    before, bits_before, cap_before = _mode, flint.ctx.prec, flint.ctx.cap
+    _mode = mode
+    flint.ctx.prec = bits
+    if order is not None:
+        flint.ctx.cap = order
+    try:
+        yield mode.branches
+    finally:
+        _mode, flint.ctx.prec, flint.ctx.cap = before, bits_before, cap_before
+
+
+def exact(bits: int, branches: Branches | None = None) -> Any:
+    """Context: balls of `bits` bits, which enclose the exact result."""
+    return _set(bits, _Mode(branches=branches or Branches()))
+
+
+def working(dtype: Any, branches: Branches | None = None, unit: float | None = None) -> Any:
+    """Context: balls that enclose every honest computation in `dtype`.
+
+    Parameters
+    ----------
+    dtype : dtype
+        float64, float32 or float16.
+    branches : Branches, optional
+        Outcomes of comparisons at high precision, to be replayed.
+    unit : float, optional
+        Unit roundoff to assume instead of the dtype's own, for a backend with declared approximate kernels.
+    """
+    bits = significand(dtype) if unit is None else max(3, round(-math.log2(unit)))
+    chosen = branches or Branches()
+    chosen.replaying = branches is not None
+    return _set(max(2, bits - GUARD_BITS), _Mode(unit=2.0**-bits, branches=chosen))
+
+
+def taylor(bits: int, order: int = 2) -> Any:
+    """Context: Taylor series of `order` coefficients, with ball coefficients of `bits` bits."""
+    return _set(bits, _Mode(series=True), order)
+
+
+@contextmanager
+def extra_bits(bits: int) -> Iterator[None]:
+    """Context: intermediate results of a compound primitive, `bits` more precise than its result."""
+    before = flint.ctx.prec
+    flint.ctx.prec = before + bits
+    try:
+        yield
+    finally:
+        flint.ctx.prec = before
+
+
+def significand(dtype: Any) -> int:
+    """Bits of a float dtype's significand, the hidden one included."""
+    return SIGNIFICAND[np.dtype(dtype).name if not isinstance(dtype, str) else dtype]
+
+
+# -- in and out ------------------------------------------------------------------------------------------------------------
+
+_to_arb = np.frompyfunc(arb, 1, 1)
+_to_float = np.frompyfunc(float, 1, 1)
+
+
+def boxed(x: Any) -> Balls:
+    """A ball, a series or an object array as `Balls`."""
+    if isinstance(x, Balls):
+        return x
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        return x.view(Balls)
+    out = np.empty((), object)
+    out[()] = x
+    return out.view(Balls)
+
+
+def lift(array: np.ndarray) -> Balls:
+    """Floats, integers or booleans as exact balls (a float is an exact dyadic number)."""
+    plain = array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
+    return boxed(_to_arb(plain)) if array.size else np.empty(array.shape, object).view(Balls)
+
+
+def lift_series(array: np.ndarray, direction: np.ndarray | None) -> Balls:
+    """``array + direction * t`` as Taylor series in t."""
+    base = np.asarray(lift(array))
+    out = np.empty(array.shape, object)
+    if direction is None:
+        for place in np.ndindex(array.shape):
+            out[place] = arb_series([base[place]])
+    else:
+        slope = np.asarray(lift(direction))
+        for place in np.ndindex(array.shape):
+            out[place] = arb_series([base[place], slope[place]])
+    return out.view(Balls)
+
+
+def coefficient(x: Any, order: int) -> arb:
+    """A Taylor coefficient of a series, or of a ball as a constant series."""
+    return x[order] if isinstance(x, arb_series) else x if order == 0 else arb(0)
+
+
+def is_object(x: Any) -> bool:
+    """Whether `x` holds balls or series."""
+    return getattr(x, "dtype", None) == object
+
+
+def to_float(x: Balls) -> np.ndarray:
+    """Midpoints as float64."""
+    return np.asarray(_to_float(np.asarray(x)), dtype=np.float64)
+
+
+# -- elementary functions ---------------------------------------------------------------------------------------------------
+
+
+def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1) -> Callable[..., Any]:
+    """One function of the field, from its float, ball and series versions."""
+    on_balls, on_series = np.frompyfunc(balls, arity, 1), np.frompyfunc(series, arity, 1)
+
+    def kernel(*operands: Any) -> Any:
+        if not any(is_object(x) for x in operands):
+            return floats(*operands)
+        return boxed((on_series if _mode.series else on_balls)(*operands))
+
+    kernel.__name__ = floats.__name__
+    kernel.__doc__ = f"NumPy's `{floats.__name__}`, on floats, balls or series."
+    return kernel
+
+
+def _compound(balls: Callable[..., Any]) -> Callable[..., Any]:
+    """A ball function of several operations, computed 32 bits more precisely than its result."""
+
+    def precise(*operands: Any) -> Any:
+        with extra_bits(32):
+            out = balls(*operands)
+        return out * 1
+
+    return precise
+
+
+def _odd(positive: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An odd function on series from its values at positive arguments, where the textbook formula does not cancel."""
+    return lambda s: -positive(-s) if s[0] < 0 else positive(s)
+
+
+def _s_cbrt(s: Any) -> Any:
+    return (s.log() / 3).exp()
+
+
+def _b_cbrt(x: Any) -> Any:
+    return -((-x).root(3)) if x < 0 else x.root(3)
+
+
+def _s_sinc(s: Any) -> Any:
+    if s[0] == 0:  # sin(pi x)/(pi x) = 1 - (pi x)**2/6 + O(x**4): exact in the orders that are kept
+        return 1 - (arb.pi() * s) * (arb.pi() * s) / 6
+    return s.sin_pi() / (arb.pi() * s)
+
+
+def _s_atan2(y: Any, x: Any) -> Any:
+    y, x = arb_series(y), arb_series(x)
+    value = arb.atan2(y[0], x[0])
+    slope = (y / x).atan() if abs(x[0]) > abs(y[0]) else -((x / y).atan())
+    return slope - slope[0] + value
+
+
+def _b_dsinc(x: Any) -> Any:
+    """d sinc/dx at the midpoint, widened by the Lipschitz constant: |sinc''| <= pi**2/3."""
+    at = x.mid()
+    slope = arb(0) if at == 0 else ((arb.pi() * at).cos() - at.sinc_pi()) / at
+    return slope + arb(0, (x.rad() * (arb.pi() ** 2 / 3)).upper())
+
+
+def _s_dsinc(s: Any) -> Any:
+    if s[0] == 0:
+        return -(arb.pi() ** 2) * s / 3
+    return ((arb.pi() * s).cos() - _s_sinc(s)) / s
+
+
+def _f_dsinc(x: Any) -> Any:
+    at = np.asarray(x)
+    z = np.pi * at
+    with np.errstate(all="ignore"):
+        far = (np.cos(z) - np.sinc(at)) / at
+    near = -np.pi * z / 3 * (1 - z * z / 10 * (1 - z * z / 28 * (1 - z * z / 54)))
+    return np.where(np.abs(z) < 0.2, near, far).astype(at.dtype)[()]
+
+
+exp = _kernel(np.exp, arb.exp, arb_series.exp)
+expm1 = _kernel(np.expm1, arb.expm1, lambda s: s.exp() - 1)
+exp2 = _kernel(np.exp2, _compound(lambda x: (x * arb.const_log2()).exp()), lambda s: (s * arb.const_log2()).exp())
+log = _kernel(np.log, arb.log, arb_series.log)
+log1p = _kernel(np.log1p, arb.log1p, lambda s: (s + 1).log())
+log2 = _kernel(np.log2, _compound(lambda x: x.log() / arb.const_log2()), lambda s: s.log() / arb.const_log2())
+log10 = _kernel(np.log10, _compound(lambda x: x.log() / arb.const_log10()), lambda s: s.log() / arb.const_log10())
+sin = _kernel(np.sin, arb.sin, arb_series.sin)
+cos = _kernel(np.cos, arb.cos, arb_series.cos)
+tan = _kernel(np.tan, arb.tan, arb_series.tan)
+sinh = _kernel(np.sinh, arb.sinh, lambda s: (s.exp() - (-s).exp()) / 2)
+cosh = _kernel(np.cosh, arb.cosh, lambda s: (s.exp() + (-s).exp()) / 2)
+tanh = _kernel(np.tanh, arb.tanh, _odd(lambda s: 1 - 2 / ((2 * s).exp() + 1)))
+arcsin = _kernel(np.arcsin, arb.asin, arb_series.asin)
+arccos = _kernel(np.arccos, arb.acos, arb_series.acos)
+arctan = _kernel(np.arctan, arb.atan, arb_series.atan)
+arcsinh = _kernel(np.arcsinh, arb.asinh, _odd(lambda s: (s + (s * s + 1).sqrt()).log()))
+arccosh = _kernel(np.arccosh, arb.acosh, lambda s: (s + ((s - 1).sqrt() * (s + 1).sqrt())).log())
+arctanh = _kernel(np.arctanh, arb.atanh, lambda s: ((1 + s) / (1 - s)).log() / 2)
+arctan2 = _kernel(np.arctan2, arb.atan2, _s_atan2, 2)
+sqrt = _kernel(np.sqrt, arb.sqrt, arb_series.sqrt)
+cbrt = _kernel(np.cbrt, _b_cbrt, _odd(_s_cbrt))
+sinc = _kernel(np.sinc, arb.sinc_pi, _s_sinc)
+sinc_derivative = _kernel(_f_dsinc, _compound(_b_dsinc), _s_dsinc)
+
+
+
+def pi(like: Any) -> Any:
+    """The number pi, for use beside `like`."""
+    return arb.pi() if is_object(like) else np.pi
+
+
+def ln2(like: Any) -> Any:
+    """log(2), for use beside `like`."""
+    return arb.const_log2() if is_object(like) else math.log(2)
+
+
+def ln10(like: Any) -> Any:
+    """log(10), for use beside `like`."""
+    return arb.const_log10() if is_object(like) else math.log(10)
+
+
+def absolute(x: Any) -> Any:
+    """NumPy's `absolute`. On series the sign of the constant term decides, or of the slope where that is zero."""
+    if is_object(x) and _mode.series:
+        return x * where(less(x, _zero_like(x)), -1, 1)
+    return np.absolute(x)
+
+
+def _zero_like(x: Any) -> Any:
+    return boxed(np.full(np.shape(x), arb(0), object))
+
+
+def _b_power(x: Any, y: Any) -> Any:
+    n = y.unique_fmpz() if y.is_exact() else None
+    return x ** int(n) if n is not None else x**y
+
+
+def _s_power(x: Any, y: Any) -> Any:
+    x, y = arb_series(x), arb_series(y)
+    if y[1] == 0 and y[0].is_exact():
+        n = y[0].unique_fmpz()
+        if n is not None:
+            return _s_integer_power(x, int(n))
+    return (x.log() * y).exp()
+
+
+def _s_integer_power(x: Any, n: int) -> Any:
+    return arb_series([1]) / _s_integer_power(x, -n) if n < 0 else x**n
+
+
+power = _kernel(np.power, _b_power, _s_power, 2)
+
+
+# -- comparisons ------------------------------------------------------------------------------------------------------------
+
+
+def _order(a: Any, b: Any) -> int:
+    """-1, 0 or 1 as a is below, equal to or above b. Raises `Undecided` where the balls overlap."""
+    if a < b:
+        return -1
+    if a > b:
+        return 1
+    if a == b:
+        return 0
+    raise Undecided
+
+
+def _series_order(a: Any, b: Any) -> int:
+    gap = arb_series(a) - arb_series(b)
+    return _order(gap[0], arb(0)) or _order(gap[1], arb(0))
+
+
+def _guess(a: Any, b: Any) -> int:
+    if not (a < b or a > b or a == b):
+        _mode.branches.doubtful = True
+    a, b = a.mid(), b.mid()
+    return -1 if a < b else int(a > b)
+
+
+_ball_order = np.frompyfunc(_order, 2, 1)
+_ball_guess = np.frompyfunc(_guess, 2, 1)
+_taylor_order = np.frompyfunc(_series_order, 2, 1)
+
+
+def compare(a: Any, b: Any) -> np.ndarray:
+    """-1, 0 or 1, elementwise with broadcasting, as a is below, equal to or above b.
+
+    The one place where balls are compared.
+
+    Raises
+    ------
+    Undecided
+        Where two balls overlap without being the same exact number. At working precision the outcome of the high-precision
+        run is taken instead, and the run is noted as doubtful.
+    """
+    if not (is_object(a) or is_object(b)):
+        return np.asarray(np.greater(a, b).astype(np.int8) - np.less(a, b).astype(np.int8))
+    a, b = (x if is_object(x) else lift(np.asarray(x)) for x in (a, b))
+    if _mode.series:
+        return np.asarray(_taylor_order(np.asarray(a), np.asarray(b)), dtype=np.int8)
+    branches = _mode.branches
+    key = branches.next_key()
+    if branches.replaying:
+        guess = np.asarray(_ball_guess(np.asarray(a), np.asarray(b)), dtype=np.int8)
+        known = branches.decided.get(branches.place, [])
+        number = key[1] - 1
+        return known[number] if number < len(known) and known[number].shape == guess.shape else guess
+    out = np.asarray(_ball_order(np.asarray(a), np.asarray(b)), dtype=np.int8)
+    branches.decided.setdefault(branches.place, []).append(out)
+    return out
+
+
+def less(a: Any, b: Any) -> np.ndarray:
+    """``a < b``, decided."""
+    return compare(a, b) < 0
+
+
+def wins(a: Any, b: Any) -> np.ndarray:
+    """Where a is above b, as booleans; at a tie the branch is chosen (on floats: a wins)."""
+    order = compare(a, b)
+    tied = order == 0
+    if not tied.any() or not (is_object(a) or is_object(b)):
+        return order >= 0
+    out = np.array(order > 0)
+    for place in np.argwhere(tied):
+        out[tuple(place)] = bool(_mode.branches.choose(2) == 0) if not _mode.series else True
+    return out
+
+
+def winner(x: Any, axes: tuple[int, ...], largest: bool = True) -> np.ndarray:
+    """A one-hot mask of the largest (smallest) element along `axes`; among tied ones the branch is chosen (floats: first)."""
+    keep = [a for a in range(x.ndim) if a not in axes]
+    moved = np.transpose(x, keep + list(axes))
+    rows = moved.reshape(math.prod(moved.shape[: len(keep)]), math.prod(moved.shape[len(keep) :]))
+    mask = np.zeros(rows.shape, bool)
+    sign = 1 if largest else -1
+    if not is_object(x):
+        best = (np.argmax if largest else np.argmin)(rows, axis=1) if rows.size else np.zeros(0, int)
+        mask[np.arange(len(rows)), best] = True
+    else:
+        for number, row in enumerate(rows):
+            leaders = [0]
+            for j in range(1, len(row)):
+                order = sign * int(compare(boxed(row[j]), boxed(row[leaders[0]])))
+                leaders = [j] if order > 0 else [*leaders, j] if order == 0 else leaders
+            chosen = 0 if len(leaders) == 1 or _mode.series else _mode.branches.choose(len(leaders))
+            mask[number, leaders[chosen]] = True
+    return mask.reshape(moved.shape).transpose(np.argsort(keep + list(axes)))
+
+
+def truthy(x: Any) -> np.ndarray:
+    """Where `x` is not zero."""
+    if not is_object(x):
+        return np.asarray(x).astype(bool)
+    return np.asarray(compare(x, _zero_like(x)) != 0)
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """NumPy's `where`, on floats, balls or series; `condition` is boolean."""
+    out = np.where(condition, a, b)
+    return boxed(out) if out.dtype == object else out
+
+
+# -- sums and products: any order --------------------------------------------------------------------------------------------
+
+
+def order_free(terms: Any, count: int) -> Any:
+    """`terms`, widened so that a sum of them encloses every order of adding `count` of them.
+
+    A sum of n floats in any order errs by at most (n-1) u sum|terms| to first order, and a sum of n products by n u
+    (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 4.2): widening each term by that
+    fraction of itself is the same bound.
+    """
+    if _mode.unit and count > 0 and is_object(terms):
+        return terms * arb(1, count * _mode.unit / (1 - min(0.5, count * _mode.unit)))
+    return terms
+
+
+def add_reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Sum over `axis`, with the order-free bound."""
+    if not is_object(x):
+        return np.sum(x, axis=axis, keepdims=keepdims)
+    axes = normalise_axes(axis, x.ndim)
+    count = math.prod(x.shape[a] for a in axes)
+    if count == 0:
+        shape = tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes)
+        return _zero_like(np.empty(shape))
+    out = boxed(order_free(x, count - 1))
+    for a in sorted(axes, reverse=True):
+        out = boxed(np.add.reduce(out, axis=a, keepdims=keepdims))
+    return out
+
+
+def normalise_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """An axis argument (None, int or tuple, negative allowed) as a tuple of non-negative ints."""
+    if axis is None:
+        return tuple(range(ndim))
+    given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    return tuple(operator.index(a) % ndim if ndim else 0 for a in given) if ndim else ()
+
+
+def matmul(a: Any, b: Any) -> Any:
+    """NumPy's `matmul`, with the order-free bound on balls; large matrices of balls go through ``arb_mat``."""
+    if not (is_object(a) or is_object(b)):
+        return np.matmul(a, b)
+    inner = a.shape[-1]
+    if inner == 0:
+        return _zero_like(np.matmul(np.empty(a.shape), np.empty(b.shape)))
+    a = order_free(a, inner)
+    rows = a.shape[-2] if a.ndim > 1 else 1
+    columns = b.shape[-1] if b.ndim > 1 else 1
+    if _mode.series or rows * columns * inner < 200 or min(rows, columns, inner) < 3:
+        return boxed(np.matmul(np.asarray(a), np.asarray(b)))
+    left, right = np.asarray(a if a.ndim > 1 else a[None, :]), np.asarray(b if b.ndim > 1 else b[:, None])
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    out = np.empty((*stack, rows, columns), object)
+    left, right = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (left, right))
+    for place in np.ndindex(*stack):
+        product = arb_mat(left[place].tolist()) * arb_mat(right[place].tolist())
+        out[place] = np.array(product.entries(), dtype=object).reshape(rows, columns)
+    if a.ndim == 1:
+        out = out[..., 0, :]
+    return boxed(out if b.ndim > 1 else out[..., 0])
+
+
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """NumPy's `einsum`, with the order-free bound on balls."""
+    if not any(is_object(x) for x in operands):
+        return np.einsum(subscripts, *operands, optimize=len(operands) > 2 or _large(operands))
+    inputs, output = subscripts.replace(" ", "").split("->")
+    sizes: dict[str, int] = {}
+    for term, x in zip(inputs.split(","), operands, strict=True):
+        for label, n in zip(term, x.shape, strict=True):
+            sizes[label] = max(n, sizes.get(label, 1))
+    summed = math.prod(n for label, n in sizes.items() if label not in output)
+    if summed == 0 or 0 in sizes.values():
+        return _zero_like(np.empty([sizes[label] for label in output]))
+    first, *others = operands
+    widened = order_free(first, summed - 1 + len(others)) if is_object(first) else order_free(lift(np.asarray(first)), summed)
+    plain = [np.asarray(widened), *(np.asarray(x) for x in others)]
+    if len(plain) == 2 and not _mode.series and summed * math.prod(sizes[c] for c in output) >= 512:
+        as_matrices = _einsum_as_matmul(inputs.split(","), output, sizes, plain)
+        if as_matrices is not None:
+            return as_matrices
+    return boxed(np.einsum(subscripts, *plain))
+
+
+def _large(operands: Sequence[Any]) -> bool:
+    return len(operands) == 2 and min(x.size for x in operands) > 256
+
+
+def _einsum_as_matmul(terms: Sequence[str], output: str, sizes: dict[str, int], operands: Sequence[Any]) -> Any:
+    """A two-operand contraction as a stack of matrix products of balls, where its labels allow."""
+    left, right = terms
+    plain = all(len(set(t)) == len(t) for t in (left, right, output))
+    if not plain or any(n != sizes[label] for t, x in zip(terms, operands) for label, n in zip(t, x.shape, strict=True)):
+        return None
+    batch = [c for c in output if c in left and c in right]
+    inner = [c for c in left if c in right and c not in output]
+    rows = [c for c in output if c in left and c not in right]
+    columns = [c for c in output if c in right and c not in left]
+    if set(left) - set(batch + inner + rows) or set(right) - set(batch + inner + columns) or not inner:
+        return None
+
+    def matrix(term: str, x: Any, *groups: list[str]) -> Any:
+        ordered = np.transpose(x, [term.index(c) for group in groups for c in group])
+        return ordered.reshape([sizes[c] for c in batch] + [math.prod(sizes[c] for c in g) for g in groups[1:]])
+
+    def size(group: list[str]) -> int:
+        return math.prod(sizes[c] for c in group)
+
+    if min(size(rows), size(columns), size(inner)) < 3:
+        return None
+    a, b = matrix(left, operands[0], batch, rows, inner), matrix(right, operands[1], batch, inner, columns)
+    out = np.empty((*(sizes[c] for c in batch), size(rows), size(columns)), object)
+    for place in np.ndindex(*(sizes[c] for c in batch)):
+        product = arb_mat(a[place].tolist()) * arb_mat(b[place].tolist())
+        out[place] = np.array(product.entries(), dtype=object).reshape(size(rows), size(columns))
+    labels = batch + rows + columns
+    shaped = out.reshape([sizes[c] for c in labels])
+    return boxed(np.transpose(shaped, [labels.index(c) for c in output]))
