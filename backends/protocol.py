@@ -15,6 +15,10 @@ and may have
     names of the float dtypes it computes in (default: float64 and float32);
 ``supports(op)``
     whether it has an op of this name (default: it has every op; what it lacks it may also say by raising `Unsupported`);
+``SPELLING``
+    op name to ``(*operands, **params) -> value``, for the ops that it does not spell as NumPy does;
+``numpy_dtypes``
+    True where the library promises NumPy's dtype for every value (default: False, as it may have promotion rules of its own);
 ``unit_roundoff``
     a dict of dtype name to unit roundoff, for a library whose kernels are declared approximate (TF32, fast math);
 ``flushes_subnormals``
@@ -25,17 +29,20 @@ and may have
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from ..oracle.program import Program, as_tuple, decode_index
 
-__all__ = ["Answer", "Backend", "Unsupported", "evaluate", "python_params"]
+__all__ = ["Answer", "Backend", "Spelling", "Unsupported", "composed", "evaluate", "no_out", "python_params", "writes_twice"]
 
-#: ``(operands, params) -> value``: how a backend spells an op that it does not spell as NumPy does.
+#: ``(*operands, **params) -> value``: how a backend spells an op that it does not spell as NumPy does.
 Spelling = Callable[..., Any]
 
 
@@ -93,3 +100,41 @@ def evaluate(program: Program, leaves: Sequence[Any], apply: Callable[[str, list
     for step in program.steps:
         values.append(apply(step.op, [values[a] for a in step.args], python_params(step.params)))
     return values
+
+
+# -- what several libraries have in common ---------------------------------------------------------------------------------
+
+
+def composed(xp: Any) -> dict[str, Spelling]:
+    """The ops that NumPy has no function for, written as its users write them, with the functions of the namespace `xp`."""
+
+    def side(x: Any) -> Any:
+        return xp.sign(x) + (x == 0)
+
+    return {
+        "csc": lambda x: 1 / xp.sin(x),
+        "sec": lambda x: 1 / xp.cos(x),
+        "cot": lambda x: 1 / xp.tan(x),
+        "csch": lambda x: 1 / xp.sinh(x),
+        "sech": lambda x: 1 / xp.cosh(x),
+        "coth": lambda x: 1 / xp.tanh(x),
+        "arccsc": lambda x: xp.arcsin(1 / x),
+        "arcsec": lambda x: xp.arccos(1 / x),
+        "arccot": lambda x: xp.arctan2(side(x), side(x) * x),  # arctan(1 / x), without the pole at 0
+        "arccsch": lambda x: xp.arcsinh(1 / x),
+        "arccoth": lambda x: xp.arctanh(1 / x),
+        "add_sequence": lambda *xs: reduce(operator.add, xs),
+        "multiply_sequence": lambda *xs: reduce(operator.mul, xs),
+    }
+
+
+def no_out(library: str, params: Mapping[str, Any]) -> None:
+    """Say so where a step has NumPy's ``where=`` and ``out=`` and the library, whose arrays are not written to, has not."""
+    if "where" in params:
+        raise Unsupported(f"{library} has no differentiable out= with where=")
+
+
+def writes_twice(shape: tuple[int, ...], index: Any) -> bool:
+    """Whether ``x[index] = …`` writes an element of an array of `shape` more than once: the order is NumPy's own promise."""
+    places = np.arange(math.prod(shape)).reshape(shape)[index]
+    return np.unique(places).size < places.size

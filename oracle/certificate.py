@@ -257,7 +257,8 @@ def certify(
 def as_question(program: Program, cotangent: Any = None) -> Question:
     """A question from a program: ones as cotangent if none is given, ones as directions."""
     if cotangent is None:
-        shape = np.shape(forward(program, [i.data for i in program.inputs])[-1])
+        with np.errstate(all="ignore"):
+            shape = np.shape(forward(program, [i.data for i in program.inputs])[-1])
         cotangent = np.ones(shape, program.working_dtype)
     directions = tuple(None if i.constant else np.ones(i.data.shape) for i in program.inputs)
     return Question(program, np.asarray(cotangent, dtype=np.result_type(np.asarray(cotangent), np.float16)), directions)
@@ -308,23 +309,18 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
 
 def _range(values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[float, float]:
     """The smallest (not exactly zero) and the largest magnitude that any step meets."""
-    small, large = math.inf, 0.0
-    for x in itertools.chain(values, cotangents):
-        if x is None or not x.size:
-            continue
-        size = np.abs(s.to_float(x))
-        large = max(large, float(np.nan_to_num(size, nan=0.0, posinf=math.inf).max()))
-        small = min(small, float(size[size > 0].min(initial=math.inf)))
-        if not size.all() and small > 0 and any(b != 0 for b in np.asarray(x)[size == 0]):
-            small = 0.0
-    return small, large
+    every = np.concatenate([np.asarray(x).reshape(-1) for x in itertools.chain(values, cotangents) if x is not None])
+    size = np.abs(every.astype(np.float64))
+    positive = size[size > 0]
+    small = float(positive.min(initial=math.inf))
+    if len(positive) < len(size) and any(b != 0 for b in every[~(size > 0)]):
+        small = 0.0
+    return small, float(positive.max(initial=0.0))
 
 
 def _out_of_range(span: tuple[float, float], values: Sequence[Any], gradients: Sequence[Any], dtype: np.dtype) -> str:
-    known = [x for x in (*values, *gradients) if x is not None and x.size]
-    if not all(np.isfinite(s.to_float(x)).all() for x in known):
-        bad = any(np.isnan(s.to_float(x)).any() for x in known)
-        return "not differentiable here, or outside the domain" if bad else "the truth is beyond the range of floats"
+    if not all(s.finite(x).all() for x in (values[-1], *gradients) if x is not None):
+        return "not differentiable here, or outside the domain"
     if span[1] > float(np.finfo(dtype).max):
         return f"a value of the program is beyond the range of {dtype}"
     return ""

@@ -153,20 +153,32 @@ def certificate_for(question: Question, backend: Any) -> Certificate:
 
 def _ask(question: Question, backend: Any) -> tuple[Any, list[Finding]]:
     """Two answers to the same question on fresh inputs; the first one, and what breaks the contract."""
-    answers = []
+    answers: list[list[np.ndarray]] = []
     findings: list[Finding] = []
+    given = None
     for _ in range(2):
         inputs = [i.materialise() for i in question.program.inputs]
         cotangent = np.array(question.cotangent)
         with np.errstate(all="ignore"):
             answer = backend.vjp(question.program, inputs, cotangent)
-        if not answers:
+        answers.append([np.array(a) for a in _arrays(answer)])
+        if given is None:
+            given = answer
             findings += _contract(question, answer, inputs, cotangent, backend)
-        answers.append(answer)
-    first, second = ([np.asarray(a.value), *(g for g in a.gradients if g is not None)] for a in answers)
-    if len(first) != len(second) or not all(_same(a, b) for a, b in zip(first, second, strict=True)):
+    assert given is not None
+    if not _all_same(answers[0], answers[1]):
         findings.append(Finding("contract", "program", "two runs on the same inputs give different answers"))
-    return answers[0], findings
+    if not _all_same(answers[0], _arrays(given)):
+        findings.append(Finding("contract", "program", "the first answer changed when the second was computed"))
+    return given, findings
+
+
+def _arrays(answer: Any) -> list[np.ndarray]:
+    return [np.asarray(answer.value), *(np.asarray(g) for g in answer.gradients if g is not None)]
+
+
+def _all_same(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> bool:
+    return len(first) == len(second) and all(_same(a, b) for a, b in zip(first, second, strict=True))
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from flint import arb
 
 from ..program import Program, Step
 from . import scalars as s
@@ -181,16 +180,12 @@ def _zeros(x: Any) -> Any:
     return s.lift(np.zeros(x.shape)) if s.is_object(x) else np.zeros_like(x)
 
 
-_is_finite = np.frompyfunc(lambda b: b.is_finite() if isinstance(b, arb) else all(c.is_finite() for c in b), 1, 1)
-_is_zero = np.frompyfunc(lambda b: b == 0 if isinstance(b, arb) else all(c == 0 for c in b), 1, 1)
-
-
 def _without_idle_poles(pulled: Any, g: Any) -> Any:
     """A pole that nothing flows through adds nothing: where(x > 0, log(x), 0) has slope 0 at 0, whatever log has there."""
     if pulled.shape != g.shape:
         return pulled
-    bad = ~np.asarray(_is_finite(np.asarray(pulled))).astype(bool)
-    if not bad.any():
+    finite = s.finite(pulled)
+    if finite.all():
         return pulled
-    idle = bad & np.asarray(_is_zero(np.asarray(g))).astype(bool)
+    idle = ~finite & s.zero(g)
     return s.where(idle, s.lift(np.zeros(g.shape)), pulled) if idle.any() else pulled

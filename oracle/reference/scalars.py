@@ -147,7 +147,6 @@ def significand(dtype: Any) -> int:
 # -- in and out ------------------------------------------------------------------------------------------------------------
 
 _to_arb = np.frompyfunc(arb, 1, 1)
-_to_float = np.frompyfunc(float, 1, 1)
 
 
 def boxed(x: Any) -> Balls:
@@ -191,9 +190,24 @@ def is_object(x: Any) -> bool:
     return getattr(x, "dtype", None) == object
 
 
+_ball_is_finite = np.frompyfunc(arb.is_finite, 1, 1)
+_series_is_finite = np.frompyfunc(lambda x: all(c.is_finite() for c in x), 1, 1)
+_is_zero = np.frompyfunc(lambda x: x == 0 if isinstance(x, arb) else all(c == 0 for c in x), 1, 1)
+
+
+def finite(x: Balls) -> np.ndarray:
+    """Where a ball (every coefficient of a series) is finite."""
+    return np.asarray((_series_is_finite if _mode.series else _ball_is_finite)(np.asarray(x)), dtype=bool)
+
+
+def zero(x: Balls) -> np.ndarray:
+    """Where a ball (every coefficient of a series) is exactly zero."""
+    return np.asarray(_is_zero(np.asarray(x)), dtype=bool)
+
+
 def to_float(x: Balls) -> np.ndarray:
     """Midpoints as float64."""
-    return np.asarray(_to_float(np.asarray(x)), dtype=np.float64)
+    return np.asarray(np.asarray(x).astype(np.float64))
 
 
 # -- elementary functions ---------------------------------------------------------------------------------------------------
@@ -206,22 +220,17 @@ def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1)
     def kernel(*operands: Any) -> Any:
         if not any(is_object(x) for x in operands):
             return floats(*operands)
-        return boxed((on_series if _mode.series else on_balls)(*operands))
+        if _mode.series:
+            return boxed(on_series(*operands))
+        if not _mode.unit:
+            return boxed(on_balls(*operands))
+        with extra_bits(32):  # so that only the result is rounded, as a good libm has it
+            out = on_balls(*operands)
+        return boxed(out) * 1
 
     kernel.__name__ = floats.__name__
     kernel.__doc__ = f"NumPy's `{floats.__name__}`, on floats, balls or series."
     return kernel
-
-
-def _compound(balls: Callable[..., Any]) -> Callable[..., Any]:
-    """A ball function of several operations, computed 32 bits more precisely than its result."""
-
-    def precise(*operands: Any) -> Any:
-        with extra_bits(32):
-            out = balls(*operands)
-        return out * 1
-
-    return precise
 
 
 def _odd(positive: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -274,11 +283,11 @@ def _f_dsinc(x: Any) -> Any:
 
 exp = _kernel(np.exp, arb.exp, arb_series.exp)
 expm1 = _kernel(np.expm1, arb.expm1, lambda s: s.exp() - 1)
-exp2 = _kernel(np.exp2, _compound(lambda x: (x * arb.const_log2()).exp()), lambda s: (s * arb.const_log2()).exp())
+exp2 = _kernel(np.exp2, lambda x: (x * arb.const_log2()).exp(), lambda s: (s * arb.const_log2()).exp())
 log = _kernel(np.log, arb.log, arb_series.log)
 log1p = _kernel(np.log1p, arb.log1p, lambda s: (s + 1).log())
-log2 = _kernel(np.log2, _compound(lambda x: x.log() / arb.const_log2()), lambda s: s.log() / arb.const_log2())
-log10 = _kernel(np.log10, _compound(lambda x: x.log() / arb.const_log10()), lambda s: s.log() / arb.const_log10())
+log2 = _kernel(np.log2, lambda x: x.log() / arb.const_log2(), lambda s: s.log() / arb.const_log2())
+log10 = _kernel(np.log10, lambda x: x.log() / arb.const_log10(), lambda s: s.log() / arb.const_log10())
 sin = _kernel(np.sin, arb.sin, arb_series.sin)
 cos = _kernel(np.cos, arb.cos, arb_series.cos)
 tan = _kernel(np.tan, arb.tan, arb_series.tan)
@@ -295,7 +304,7 @@ arctan2 = _kernel(np.arctan2, arb.atan2, _s_atan2, 2)
 sqrt = _kernel(np.sqrt, arb.sqrt, arb_series.sqrt)
 cbrt = _kernel(np.cbrt, _b_cbrt, _odd(_s_cbrt))
 sinc = _kernel(np.sinc, arb.sinc_pi, _s_sinc)
-sinc_derivative = _kernel(_f_dsinc, _compound(_b_dsinc), _s_dsinc)
+sinc_derivative = _kernel(_f_dsinc, _b_dsinc, _s_dsinc)
 
 
 
@@ -452,6 +461,8 @@ def truthy(x: Any) -> np.ndarray:
 
 def where(condition: Any, a: Any, b: Any) -> Any:
     """NumPy's `where`, on floats, balls or series; `condition` is boolean."""
+    if is_object(a) != is_object(b):  # a plain number among balls crashes the interpreter in flint's methods
+        a, b = (x if is_object(x) else lift(np.asarray(x)) for x in (a, b))
     out = np.where(condition, a, b)
     return boxed(out) if out.dtype == object else out
 

@@ -1,0 +1,184 @@
+"""Who is asked: one small module an implementation under test, and the loader that finds it by what the user typed."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from .protocol import Answer, Backend, Unsupported
+
+__all__ = [
+    "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "LibraryMissing", "UnknownBackend", "Unsupported",
+    "check_spellings", "installed", "load",
+]  # fmt: skip
+
+#: The distribution that each shipped backend stands on.
+LIBRARIES = {
+    "mygrad": "mygrad",
+    "jax": "jax",
+    "torch": "torch",
+    "autograd": "autograd",
+    "reference": "numpy",
+    "mirror": "python-flint",
+}
+SHIPPED = tuple(LIBRARIES)
+
+#: Where the newest release is not the one that adjudge is tested with.
+PINNED = {"torch": "torch==2.13.0"}
+
+NEEDED = ("name", "versions", "vjp")
+
+
+class BackendError(Exception):
+    """There is no backend to ask; the message is one sentence for the user."""
+
+
+class UnknownBackend(BackendError):
+    """What the user named is not there, or is no backend."""
+
+
+class BackendImportError(BackendError):
+    """The backend is there and fails when it is imported."""
+
+
+class LibraryMissing(BackendError):
+    """The backend is there, the library that it asks is not installed."""
+
+
+def installed() -> dict[str, str | None]:
+    """For each shipped backend the version of the library it stands on, None where that is missing; imports none of them."""
+    return {name: _version(distribution) for name, distribution in LIBRARIES.items()}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def load(spec: str) -> Backend:
+    """The backend that the user means.
+
+    Parameters
+    ----------
+    spec : str
+        A shipped name, ``module``, ``module:attribute``, ``path.py`` or ``path.py:attribute``. An attribute that is a class is
+        called without arguments.
+
+    Raises
+    ------
+    UnknownBackend, BackendImportError, LibraryMissing
+        Each a `BackendError` whose message is one sentence for the user.
+
+    Examples
+    --------
+    >>> load("reference").name
+    'reference'
+    >>> load("refrence")
+    Traceback (most recent call last):
+    ...
+    adjudge.backends.UnknownBackend: there is no backend 'refrence'; did you mean 'reference'? ...
+    """
+    if spec in SHIPPED:
+        return _shipped(spec)
+    place, attribute = _parts(spec)
+    found: Any = _from_file(place) if place.endswith(".py") else _from_module(place)
+    for name in attribute.split(".") if attribute else ():
+        if not hasattr(found, name):
+            raise UnknownBackend(f"{place} has no attribute {name!r}, which {spec!r} asks for")
+        found = getattr(found, name)
+    if isinstance(found, type):
+        found = _attempt(spec, found)
+    if lacking := [name for name in NEEDED if not hasattr(found, name)]:
+        raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
+    return cast(Backend, found)
+
+
+def check_spellings(backend: Backend) -> None:
+    """Raise `BackendError` where a backend spells an op that does not exist: a renamed op, or a slip of the pen."""
+    from ..oracle.reference import OPS
+
+    if unknown := sorted(set(getattr(backend, "SPELLING", ())) - set(OPS)):
+        raise BackendError(f"backend {backend.name} spells {_listed(unknown)}, which the catalogue does not have")
+
+
+def _shipped(name: str) -> Backend:
+    try:
+        return cast(Backend, importlib.import_module(f".{name}", __name__))
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith(__name__):
+            raise
+        pinned = f" ({PINNED[name]})" if name in PINNED else ""
+        raise LibraryMissing(
+            f"backend {name!r} needs {missing.name}, which is not installed: pip install 'adjudge[{name}]'{pinned}"
+        ) from missing
+    except Exception as problem:
+        raise BackendImportError(_failure(name, problem)) from problem
+
+
+def _parts(spec: str) -> tuple[str, str]:
+    """The place and the attribute; a colon that no attribute follows (a drive letter's) belongs to the place."""
+    place, colon, attribute = spec.rpartition(":")
+    return (place, attribute) if colon and all(part.isidentifier() for part in attribute.split(".")) else (spec, "")
+
+
+def _from_file(place: str) -> ModuleType:
+    path = Path(place).expanduser().resolve()
+    if not path.is_file():
+        raise UnknownBackend(f"there is no file {place}")
+    name = f"_adjudge_backend_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        _attempt(place, lambda: spec.loader.exec_module(module))
+    except BackendError:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _from_module(place: str) -> ModuleType:
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())  # an installed command does not look there; its user does
+    try:
+        return cast(ModuleType, _attempt(place, lambda: importlib.import_module(place)))
+    except BackendImportError as problem:
+        cause = problem.__cause__
+        if isinstance(cause, ModuleNotFoundError) and f"{place}.".startswith(f"{cause.name}.") or isinstance(cause, TypeError):
+            raise _unknown(place) from None
+        raise
+
+
+def _attempt(spec: str, action: Any) -> Any:
+    try:
+        return action()
+    except (Exception, SystemExit) as problem:
+        raise BackendImportError(_failure(spec, problem)) from problem
+
+
+def _failure(spec: str, problem: BaseException) -> str:
+    text = str(problem).strip().split("\n")[0]
+    return f"backend {spec!r} cannot be imported: {type(problem).__name__}" + (f": {text}" if text else "")
+
+
+def _unknown(spec: str) -> UnknownBackend:
+    near = difflib.get_close_matches(spec.lower(), SHIPPED, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return UnknownBackend(
+        f"there is no backend {spec!r}{hint} Shipped are {_listed(SHIPPED)}; "
+        "your own is given as module, module:attribute or path.py"
+    )
+
+
+def _listed(names: Any) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else str(last)

@@ -1,0 +1,80 @@
+"""HIPS autograd under test: NumPy wrapped, the ancestor of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from importlib.metadata import version
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+from autograd import make_vjp
+
+from ..oracle.program import Program
+from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out
+
+name = "autograd"
+numpy_dtypes = True
+
+#: autograd computes these but has no derivative for them, or (``setitem``) its arrays cannot be written to.
+LACKING = frozenset({"positive", "cbrt", "cumprod", "setitem"})
+
+
+def versions() -> dict[str, str]:
+    """The version of autograd, and NumPy's, which it wraps."""
+    return {"autograd": version("autograd"), "numpy": np.__version__}
+
+
+#: Only what autograd does not spell as NumPy's names and parameters suggest; it asks for ``x = x + y`` in place of ``x += y``.
+SPELLING: dict[str, Spelling] = composed(anp) | {
+    "iadd": anp.add,
+    "isub": anp.subtract,
+    "imul": anp.multiply,
+    "itruediv": anp.divide,
+    "ipow": anp.power,
+    "getitem": lambda x, index: x[index],
+    "reshape": lambda x, shape: anp.reshape(x, shape),
+    "flatten": anp.ravel,
+    "broadcast_to": lambda x, shape: anp.broadcast_to(x, shape),
+    "norm": anp.linalg.norm,
+    "concatenate": lambda *xs, axis=0: anp.concatenate(xs, axis),
+    "stack": lambda *xs, axis=0: anp.stack(xs, axis),
+    "multi_matmul": lambda *xs: reduce(anp.matmul, xs),
+    "einsum": lambda *xs, subscripts: anp.einsum(subscripts, *xs),
+}
+
+
+def supports(op: str) -> bool:
+    """Whether autograd differentiates an op of this name, or it can be written with those it does."""
+    return op not in LACKING and (op in SPELLING or hasattr(anp, op))
+
+
+def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
+    if not supports(op):
+        raise Unsupported(f"autograd has no derivative of {op}")
+    no_out("autograd", params)
+    if dtype := params.pop("dtype", None):
+        operands = [x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype) for x in operands]
+    return (SPELLING.get(op) or getattr(anp, op))(*operands, **params)
+
+
+def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+    """Value and gradients by ``autograd.make_vjp``."""
+    leaves = [np.asarray(x) if i.kind == "list" else x for i, x in zip(program.inputs, inputs, strict=True)]
+
+    def run(variables: Sequence[Any]) -> Any:
+        given = list(leaves)
+        for place, number in enumerate(program.variables):
+            given[number] = variables[place]
+        return evaluate(program, given, _apply)[-1]
+
+    gradients: list[np.ndarray | None] = [None] * len(leaves)
+    try:
+        with np.errstate(all="ignore"):
+            pull, value = make_vjp(run)(tuple(leaves[number] for number in program.variables))
+            for number, g in zip(program.variables, pull(np.array(cotangent)), strict=True):
+                gradients[number] = np.array(g)
+    except NotImplementedError as lacking:
+        raise Unsupported(f"autograd: {lacking}") from lacking
+    return Answer(np.array(value), gradients)

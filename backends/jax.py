@@ -1,0 +1,107 @@
+"""JAX under test, op by op, on the CPU unless JAX_PLATFORMS says otherwise; also the witness that the oracle calls in."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jaxlib
+import numpy as np
+
+from ..oracle.program import Program
+from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out, writes_twice
+
+if not jax.config.jax_platforms:
+    jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_enable_x64", True)
+
+name = "jax"
+dtypes = ("float64", "float32", "float16")
+flushes_subnormals = True
+
+
+def versions() -> dict[str, str]:
+    """JAX's version, and that of the compiler it comes with."""
+    return {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "numpy": np.__version__}
+
+
+def use_cache(folder: str | Path) -> None:
+    """Keep every compiled kernel in `folder`: JAX compiles for each new shape, which takes far longer than running."""
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _setitem(x: Any, value: Any, index: Any) -> Any:
+    if writes_twice(x.shape, index):
+        raise Unsupported("JAX leaves open which value stays where an assignment repeats an index")
+    return x.at[index].set(value)
+
+
+#: Only what JAX does not spell as NumPy's names and parameters suggest. Its arrays are immutable: ``x += y`` is ``x = x + y``.
+SPELLING: dict[str, Spelling] = composed(jnp) | {
+    "iadd": operator.iadd,
+    "isub": operator.isub,
+    "imul": operator.imul,
+    "itruediv": operator.itruediv,
+    "ipow": operator.ipow,
+    "getitem": lambda x, index: x[index],
+    "setitem": _setitem,
+    "flatten": jnp.ravel,
+    "norm": jnp.linalg.norm,
+    "repeat": lambda x, repeats, axis=None: jnp.repeat(x, np.asarray(repeats), axis),
+    "concatenate": lambda *xs, axis=0: jnp.concatenate(xs, axis),
+    "stack": lambda *xs, axis=0: jnp.stack(xs, axis),
+    "multi_matmul": lambda *xs: jnp.linalg.multi_dot(xs),
+    "einsum": lambda *xs, subscripts: jnp.einsum(subscripts, *xs),
+}
+
+
+def supports(op: str) -> bool:
+    """Whether JAX has an op of this name, or it can be written with those it has."""
+    return op in SPELLING or hasattr(jnp, op)
+
+
+def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
+    if not supports(op):
+        raise Unsupported(f"JAX has no {op}")
+    no_out("JAX", params)
+    if dtype := params.pop("dtype", None):
+        operands = [jnp.asarray(x, dtype) for x in operands]
+    return (SPELLING.get(op) or getattr(jnp, op))(*operands, **params)
+
+
+def _function(program: Program, inputs: Sequence[Any]) -> tuple[Callable[[list[Any]], Any], list[Any]]:
+    """The program as a function of the list of its variables, and their values; constants are closed over."""
+    leaves = [x if i.kind == "number" else jnp.array(x) for i, x in zip(program.inputs, inputs, strict=True)]
+
+    def run(variables: list[Any]) -> Any:
+        given = list(leaves)
+        for number, x in zip(program.variables, variables, strict=True):
+            given[number] = x
+        return jnp.asarray(evaluate(program, given, _apply)[-1])
+
+    return run, [leaves[number] for number in program.variables]
+
+
+def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+    """Value and gradients by ``jax.vjp``."""
+    run, variables = _function(program, inputs)
+    value, pull = jax.vjp(run, variables)
+    gradients: list[np.ndarray | None] = [None] * len(program.inputs)
+    if jnp.issubdtype(value.dtype, jnp.floating):  # else no variable reaches it
+        for number, g in zip(program.variables, pull(jnp.asarray(cotangent, value.dtype))[0], strict=True):
+            gradients[number] = np.array(g)
+    return Answer(np.array(value), gradients)
+
+
+def jvp(program: Program, inputs: Sequence[Any], directions: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Value and tangent along `directions` (one an input; None for constants) by ``jax.jvp``."""
+    run, variables = _function(program, inputs)
+    tangents = [jnp.asarray(directions[number], x.dtype) for number, x in zip(program.variables, variables, strict=True)]
+    value, tangent = jax.jvp(run, (variables,), (tangents,))
+    return np.array(value), np.array(tangent)

@@ -1,0 +1,109 @@
+"""MyGrad under test: tensors over NumPy arrays, with NumPy's own names, memory layouts, ``out=`` and in-place updates."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mygrad as mg
+import numpy as np
+
+from ..oracle.program import Program
+from .protocol import Answer, Spelling, Unsupported, evaluate
+
+name = "mygrad"
+numpy_dtypes = True
+dtypes = ("float64", "float32", "float16")
+
+
+def versions() -> dict[str, str]:
+    """MyGrad's version, and NumPy's, whose kernels it runs on."""
+    return {"mygrad": mg.__version__, "numpy": np.__version__}
+
+
+#: Where MyGrad keeps its functions; the first that has an op's name has the op.
+ROOMS = (mg, mg.linalg)
+
+
+def _fresh(x: Any, *others: Any) -> mg.Tensor:
+    """A copy of `x` to write into. MyGrad keeps a constant constant whatever is written into it, so it is made a variable."""
+    out = mg.positive(x)
+    if out.constant and out.dtype.kind == "f" and any(isinstance(o, mg.Tensor) and not o.constant for o in others):
+        return mg.positive(x, constant=False)
+    return out
+
+
+def _updating(update: Callable[[Any, Any], Any]) -> Spelling:
+    return lambda x, other: update(_fresh(x, other), other)
+
+
+def _setitem(x: Any, value: Any, index: Any) -> mg.Tensor:
+    out = _fresh(x, value)
+    out[index] = value
+    return out
+
+
+#: Only what MyGrad does not spell as NumPy's names and parameters suggest.
+SPELLING: dict[str, Spelling] = {
+    "iadd": _updating(operator.iadd),
+    "isub": _updating(operator.isub),
+    "imul": _updating(operator.imul),
+    "itruediv": _updating(operator.itruediv),
+    "ipow": _updating(operator.ipow),
+    "getitem": lambda x, index: mg.astensor(x)[index],
+    "setitem": _setitem,
+    "where": lambda condition, x, y: mg.where(np.asarray(condition), x, y),
+    "reshape": lambda x, shape: mg.reshape(x, shape),
+    "flatten": lambda x: mg.astensor(x).flatten(),
+    "transpose": lambda x, axes=None: mg.transpose(x, *(axes or ())),
+    "concatenate": lambda *xs, axis=0: mg.concatenate(xs, axis=axis),
+    "stack": lambda *xs, axis=0: mg.stack(xs, axis=axis),
+    "multi_matmul": lambda *xs: mg.multi_matmul(xs),
+    "einsum": lambda *xs, subscripts: mg.einsum(subscripts, *xs),
+}
+
+
+def _function(op: str) -> Spelling | None:
+    rooms = (getattr(room, op, None) for room in ROOMS)
+    return SPELLING.get(op) or next(filter(None, rooms), None)
+
+
+def supports(op: str) -> bool:
+    """Whether MyGrad has an op of this name."""
+    return _function(op) is not None
+
+
+def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
+    function = _function(op)
+    if function is None:
+        raise Unsupported(f"MyGrad has no {op}")
+    if "where" in params:
+        *operands, out = operands
+        params["out"] = _fresh(out, *operands)
+    return function(*operands, **params)
+
+
+def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+    """Value and gradients; the arrays given become tensors without a copy, so that their layouts reach the library."""
+    leaves = [
+        mg.tensor(x, constant=i.constant, copy=False) if i.kind == "array" else x
+        for i, x in zip(program.inputs, inputs, strict=True)
+    ]
+    made = list(leaves)
+
+    def apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
+        made.append(_apply(op, operands, params))
+        return made[-1]
+
+    try:
+        with np.errstate(all="ignore"):
+            out = evaluate(program, leaves, apply)[-1]
+            value = np.array(out.data)
+            out.backward(np.array(cotangent))
+        return Answer(value, [None if i.constant else x.grad for i, x in zip(program.inputs, leaves, strict=True)])
+    finally:
+        # MyGrad locks the arrays of a live graph: branches that backward did not reach, or all of it after an error.
+        for tensor in made:
+            if isinstance(tensor, mg.Tensor):
+                tensor.clear_graph()

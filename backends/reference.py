@@ -1,0 +1,44 @@
+"""Adjudge's own reference under test, on float arrays: the executable specification has to pass its own examination."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..oracle.program import Program
+from ..oracle.reference import OPS, backward, forward
+from .protocol import Answer
+
+name = "reference"
+numpy_dtypes = True
+dtypes = ("float64", "float32", "float16")
+
+
+def versions() -> dict[str, str]:
+    """Adjudge's version, and NumPy's, which the reference computes with."""
+    return {"adjudge": __version__, "numpy": np.__version__}
+
+
+def supports(op: str) -> bool:
+    """Whether the reference has an op of this name: it has all there are."""
+    return op in OPS
+
+
+def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+    """Value and gradients; gradients come in the dtype of their inputs."""
+    # NumPy's ufuncs fit a Python number to the dtype beside it; everything else makes an array of it first.
+    taken = {a for step in program.steps if not OPS[step.op].elementwise for a in step.args}
+    leaves = [
+        x if i.kind == "number" and n not in taken else np.asarray(x)
+        for n, (i, x) in enumerate(zip(program.inputs, inputs, strict=True))
+    ]
+    with np.errstate(all="ignore"):
+        values = forward(program, leaves)
+        gradients, _ = backward(program, values, np.asarray(cotangent, values[-1].dtype))
+        return Answer(
+            np.array(values[-1]),
+            [None if g is None else np.array(g, i.data.dtype) for i, g in zip(program.inputs, gradients, strict=True)],
+        )

@@ -1,0 +1,165 @@
+"""PyTorch under test, with the user's own settings of threads and flags."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..oracle.program import Program
+from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out, writes_twice
+
+name = "torch"
+dtypes = ("float64", "float32", "float16")
+
+
+def versions() -> dict[str, str]:
+    """PyTorch's version; it computes without NumPy."""
+    return {"torch": torch.__version__, "numpy": np.__version__}
+
+
+def _updating(update: Callable[[Any, Any], Any]) -> Spelling:
+    return lambda x, other: update(x.clone(), other)
+
+
+def _places(index: Any) -> Any:
+    """An index as PyTorch takes it: 64-bit positions, and no steps backwards."""
+    if any(isinstance(part, slice) and (part.step or 1) < 0 for part in index):
+        raise Unsupported("PyTorch has no slices with a negative step")
+    return tuple(
+        torch.from_numpy(part if part.dtype == bool else part.astype(np.int64)) if isinstance(part, np.ndarray) else part
+        for part in index
+    )
+
+
+def _setitem(x: Any, value: Any, index: Any) -> Any:
+    if writes_twice(tuple(x.shape), index):
+        raise Unsupported("PyTorch leaves open which value stays where an assignment repeats an index")
+    out = x.clone()
+    out[_places(index)] = value.to(x.dtype) if isinstance(value, torch.Tensor) else value
+    return out
+
+
+def _each_axis(function: Spelling) -> Spelling:
+    """A reduction that takes one axis at a time, over several."""
+
+    def over(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis).tolist()]
+        return reduce(lambda part, a: function(part, a, keepdim=keepdims), sorted(axes, reverse=True), x)
+
+    return over
+
+
+def _expand_dims(x: Any, axis: Any) -> Any:
+    axes = np.atleast_1d(axis).tolist()
+    return reduce(torch.unsqueeze, sorted(a % (x.ndim + len(axes)) for a in axes), x)
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    return torch.linalg.vector_norm(x, 2 if ord is None else ord, axis, keepdims)
+
+
+def _scan(function: Spelling) -> Spelling:
+    return lambda x, axis=None: function(x.ravel(), 0) if axis is None else function(x, axis)
+
+
+def _one_dtype(function: Spelling) -> Spelling:
+    """A product of tensors, which PyTorch does not promote to a dtype in common."""
+
+    def product(*xs: Any, **params: Any) -> Any:
+        if len({x.dtype for x in xs}) > 1:
+            raise Unsupported("PyTorch multiplies matrices of one dtype only")
+        return function(*xs, **params)
+
+    return product
+
+
+#: These take Python numbers as they are, on either side; every other function takes tensors.
+WITH_NUMBERS: dict[str, Spelling] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "power": operator.pow,
+    "iadd": _updating(operator.iadd),
+    "isub": _updating(operator.isub),
+    "imul": _updating(operator.imul),
+    "itruediv": _updating(operator.itruediv),
+    "ipow": _updating(operator.ipow),
+    "setitem": _setitem,
+}
+
+#: Only what PyTorch does not spell as NumPy's names and parameters suggest.
+SPELLING: dict[str, Spelling] = composed(torch) | WITH_NUMBERS | {
+    "max": lambda x, axis=None, keepdims=False: torch.amax(x, axis, keepdims),
+    "min": lambda x, axis=None, keepdims=False: torch.amin(x, axis, keepdims),
+    "var": lambda x, axis=None, ddof=0, keepdims=False: torch.var(x, axis, correction=ddof, keepdim=keepdims),
+    "std": lambda x, axis=None, ddof=0, keepdims=False: torch.std(x, axis, correction=ddof, keepdim=keepdims),
+    "prod": _each_axis(torch.prod),
+    "cumsum": _scan(torch.cumsum),
+    "cumprod": _scan(torch.cumprod),
+    "norm": _norm,
+    "squeeze": lambda x, axis=None: torch.squeeze(x) if axis is None else torch.squeeze(x, axis),
+    "expand_dims": _expand_dims,
+    "transpose": lambda x, axes=None: torch.permute(x, axes or tuple(reversed(range(x.ndim)))),
+    "swapaxes": lambda x, axis1, axis2: torch.swapaxes(x, axis1, axis2),
+    "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
+    "roll": lambda x, shift, axis=None: torch.roll(x, shift, axis),
+    "repeat": lambda x, repeats, axis=None: torch.repeat_interleave(x, torch.as_tensor(repeats, dtype=torch.int64), axis),
+    "concatenate": lambda *xs, axis=0: torch.cat(xs, axis) if axis is not None else torch.cat([x.ravel() for x in xs]),
+    "stack": lambda *xs, axis=0: torch.stack(xs, axis),
+    "where": lambda condition, x, y: torch.where(condition.bool(), x, y),
+    "getitem": lambda x, index: x[_places(index)],
+    "matmul": _one_dtype(torch.matmul),
+    "multi_matmul": _one_dtype(lambda *xs: torch.linalg.multi_dot(xs)),
+    "einsum": _one_dtype(lambda *xs, subscripts: torch.einsum(subscripts, *xs)),
+}  # fmt: skip
+
+
+def supports(op: str) -> bool:
+    """Whether PyTorch has an op of this name, or it can be written with those it has."""
+    return op in SPELLING or hasattr(torch, op)
+
+
+def _as_tensors(operands: Sequence[Any]) -> list[Any]:
+    """Numbers as tensors of the dtype that PyTorch gives them beside the tensors there are."""
+    beside = next((x for x in operands if isinstance(x, torch.Tensor)), torch.zeros((), dtype=torch.float64))
+    return [x if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=torch.result_type(beside, x)) for x in operands]
+
+
+def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
+    if not supports(op):
+        raise Unsupported(f"PyTorch has no {op}")
+    no_out("PyTorch", params)
+    if op not in WITH_NUMBERS or not any(isinstance(x, torch.Tensor) for x in operands):
+        operands = _as_tensors(operands)
+    if dtype := params.pop("dtype", None):
+        operands = [x.to(getattr(torch, dtype)) for x in _as_tensors(operands)]
+    return (SPELLING.get(op) or getattr(torch, op))(*operands, **params)
+
+
+def _leaf(x: Any, constant: bool) -> Any:
+    """A tensor of its own: PyTorch neither takes negative strides nor read-only memory, so an array is copied first."""
+    return torch.from_numpy(np.array(x)).requires_grad_(not constant)
+
+
+def _array(x: Any) -> np.ndarray:
+    return np.array(x.detach().resolve_neg().numpy())
+
+
+def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+    """Value and gradients by ``torch.autograd.grad``."""
+    leaves = [x if i.kind == "number" else _leaf(x, i.constant) for i, x in zip(program.inputs, inputs, strict=True)]
+    value = evaluate(program, leaves, _apply)[-1]
+    gradients: list[np.ndarray | None] = [None] * len(leaves)
+    if value.requires_grad:
+        variables = [leaves[number] for number in program.variables]
+        seed = torch.from_numpy(np.array(cotangent)).to(value.dtype)
+        pulled = torch.autograd.grad(value, variables, seed, allow_unused=True)
+        for number, g in zip(program.variables, pulled, strict=True):
+            gradients[number] = None if g is None else _array(g)
+    return Answer(_array(value), gradients)

@@ -1,0 +1,328 @@
+"""Parameters: what an op may be told beside its operands, as JSON, for each shape; in every table the simplest comes first."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..oracle.program import encode_index
+from .choices import Choose
+from .shapes import MOST_ELEMENTS, Shape
+
+__all__ = ["Parameters"]
+
+#: ``(choose, shape of the first operand) -> parameters``
+Parameters = Callable[[Choose, Shape], dict[str, Any]]
+
+
+def _table(options: Callable[[Shape], Iterable[dict[str, Any]]]) -> Parameters:
+    """A parameter strategy from all there is to choose from."""
+    known = lru_cache(maxsize=None)(lambda shape: tuple(options(shape)))
+
+    def chosen(choose: Choose, shape: Shape) -> dict[str, Any]:
+        return dict(choose.of(known(shape)))
+
+    return chosen
+
+
+def none(choose: Choose, shape: Shape) -> dict[str, Any]:
+    """No parameters."""
+    return {}
+
+
+# -- reductions ------------------------------------------------------------------------------------------------------------
+
+
+def _axes(ndim: int) -> list[Any]:
+    """None, every axis from either end, and some tuples of axes."""
+    several = [list(c) for k in range(2, ndim + 1) for c in itertools.combinations(range(ndim), k)]
+    turned = [[a - ndim if j % 2 else a for j, a in enumerate(reversed(axes))] for axes in several]
+    return [None, *range(ndim), *range(-ndim, 0), *several, *turned]
+
+
+def _count(shape: Shape, axis: Any) -> int:
+    axes = range(len(shape)) if axis is None else [axis] if isinstance(axis, int) else axis
+    return math.prod(shape[a] for a in axes)
+
+
+def _reductions(shape: Shape) -> Iterable[dict[str, Any]]:
+    yield {}
+    for axis in _axes(len(shape)):
+        yield {"axis": axis}
+        yield {"axis": axis, "keepdims": True}
+
+
+def _spreads(shape: Shape) -> Iterable[dict[str, Any]]:
+    for params in _reductions(shape):
+        yield params
+        if _count(shape, params.get("axis")) > 1:
+            yield {**params, "ddof": 1}
+
+
+def _norms(shape: Shape) -> Iterable[dict[str, Any]]:
+    """Of vectors only: with `ord` NumPy takes two axes for a matrix."""
+    for params in _reductions(shape):
+        axis = params.get("axis")
+        if not isinstance(axis, list) or len(axis) < 3:
+            yield params
+        if isinstance(axis, int) or (axis is None and len(shape) == 1):
+            yield from ({**params, "ord": order} for order in (2, 1, 3, 1.5))
+
+
+reduction, spread, norm = _table(_reductions), _table(_spreads), _table(_norms)
+scan = _table(lambda shape: ({}, *({"axis": a} for a in (*range(len(shape)), *range(-len(shape), 0), None))))
+
+# -- shapes ----------------------------------------------------------------------------------------------------------------
+
+
+def _factors(size: int, count: int) -> Iterable[list[int]]:
+    if count == 1:
+        yield [size]
+        return
+    for first in range(1, size + 1):
+        if size % first == 0:
+            yield from ([first, *rest] for rest in _factors(size // first, count - 1))
+
+
+def _reshapes(shape: Shape) -> Iterable[dict[str, Any]]:
+    size = math.prod(shape)
+    yield {"shape": [-1]}
+    yield {"shape": -1}
+    if size == 0:
+        yield from ({"shape": target} for target in ([0], [0, 3], [2, 0, 1], list(shape[::-1])))
+        return
+    targets = [t for count in (1, 2, 3) for t in _factors(size, count)]
+    if size == 1:
+        yield {"shape": []}
+    yield from ({"shape": t} for t in targets[:20])
+    yield from ({"shape": [*t[:-1], -1]} for t in targets[1:12])
+    yield from ({"shape": [-1, *t[1:]]} for t in targets[1:6])
+
+
+def _squeezes(shape: Shape) -> Iterable[dict[str, Any]]:
+    yield {}
+    ones = [a for a, n in enumerate(shape) if n == 1]
+    yield from ({"axis": a} for a in ones)
+    yield from ({"axis": a - len(shape)} for a in ones)
+    yield from ({"axis": list(c)} for k in range(2, len(ones) + 1) for c in itertools.combinations(ones, k))
+
+
+def _expansions(shape: Shape) -> Iterable[dict[str, Any]]:
+    ndim = len(shape)
+    yield from ({"axis": a} for a in (*range(ndim + 1), *range(-ndim - 1, 0)))
+    yield from ({"axis": axes} for axes in ([0, 1], [0, -1], [ndim + 1, 0]))
+
+
+def _broadcasts(shape: Shape) -> Iterable[dict[str, Any]]:
+    """Ones repeated, axes put in front, or nothing at all."""
+    repeated = [tuple(k if n == 1 else n for n in shape) for k in (1, 3, 2)]
+    every = [(*lead, *r) for lead in ((), (2,), (1,), (2, 3)) for r in repeated]
+    yield from ({"shape": list(s)} for s in dict.fromkeys(every) if math.prod(s) <= MOST_ELEMENTS)
+
+
+def _transposes(shape: Shape) -> Iterable[dict[str, Any]]:
+    yield {}
+    for axes in itertools.permutations(range(len(shape))):
+        yield {"axes": list(axes)}
+        yield {"axes": [a - len(shape) if j % 2 else a for j, a in enumerate(axes)]}
+
+
+def _moves(shape: Shape) -> Iterable[dict[str, Any]]:
+    ndim = len(shape)
+    for source, destination in itertools.product(range(ndim), range(-ndim, ndim)):
+        yield {"source": source, "destination": destination}
+    for pair, other in itertools.product(itertools.permutations(range(ndim), 2), repeat=2):
+        yield {"source": list(pair), "destination": [other[0], other[1] - ndim]}
+
+
+def _swaps(shape: Shape) -> Iterable[dict[str, Any]]:
+    ndim = len(shape)
+    yield from ({"axis1": a, "axis2": b} for a, b in itertools.product(range(-ndim, ndim), repeat=2) if a % ndim <= b % ndim)
+
+
+def _rolls(shape: Shape) -> Iterable[dict[str, Any]]:
+    shifts = (1, -1, 2, 0, 7, -5)
+    yield from ({"shift": n} for n in shifts)
+    yield from ({"shift": n, "axis": a} for a in range(-len(shape), len(shape)) for n in shifts)
+    for axes in itertools.permutations(range(len(shape)), 2):
+        yield {"shift": [1, -2], "axis": list(axes)}
+        yield {"shift": 1, "axis": list(axes)}
+    if shape:
+        yield {"shift": [1, 1], "axis": [0, 0]}
+
+
+def _repeats(shape: Shape) -> Iterable[dict[str, Any]]:
+    for axis in (None, *range(-len(shape), len(shape))):
+        length = math.prod(shape) if axis is None else shape[axis]
+        own = {} if axis is None else {"axis": axis}
+        yield from ({"repeats": n, **own} for n in (2, 1, 3, 0))
+        if length:
+            yield from ({"repeats": [(j + skew) % 3 for j in range(length)], **own} for skew in (1, 2))
+            yield {"repeats": [2], **own}
+
+
+reshape, squeeze, expansion = _table(_reshapes), _table(_squeezes), _table(_expansions)
+broadcast, transpose, move, swap = _table(_broadcasts), _table(_transposes), _table(_moves), _table(_swaps)
+roll, repeat = _table(_rolls), _table(_repeats)
+joint = _table(lambda shape: ({"axis": a} for a in (*range(len(shape)), *range(-len(shape), 0), None)))
+pile = _table(lambda shape: ({"axis": a} for a in (*range(len(shape) + 1), *range(-len(shape) - 1, 0))))
+
+# -- indices ---------------------------------------------------------------------------------------------------------------
+
+_SLICES = (
+    slice(None), slice(1, None), slice(None, -1), slice(None, None, -1), slice(None, None, 2), slice(-1, None, -2),
+    slice(0, 1), slice(2, 0, -1), slice(5, None),
+)  # fmt: skip
+_INTEGER_TYPES = ("int64", "int32", "int8", "uint8", "int16")
+_ZERO_D = ((), (...,), (None,), (..., None), (np.array(True),))
+
+
+@lru_cache(maxsize=None)
+def _basic(n: int) -> tuple[Any, ...]:
+    """What a basic index may say of an axis of n."""
+    return (*_SLICES[:4], *((0, -1, n - 1) if n else ()), *_SLICES)
+
+
+@lru_cache(maxsize=None)
+def _positions(n: int) -> tuple[np.ndarray, ...]:
+    """Index arrays for an axis of n: repeated, negative and turned, in several integer types; all of shapes that broadcast."""
+    if not n:
+        return tuple(np.zeros((0,), t) for t in _INTEGER_TYPES)
+    rows = ([n - 1, 0, 0], [0, n - 1, n // 2], [-1, 0, -n], [0], [[n - 1, 0, 0], [0, 0, n // 2]], [[0], [-1]])
+    return tuple(np.array([[0, n - 1, 0]] if t[0] == "u" else row, t) for row in rows for t in _INTEGER_TYPES)
+
+
+def _mask(choose: Choose, shape: Shape) -> np.ndarray:
+    """Booleans of any pattern; for more than twelve elements the pattern repeats."""
+    size = math.prod(shape)
+    code = choose.below(2 ** min(size, 12))
+    return np.array([code >> j % 12 & 1 for j in range(size)], bool).reshape(shape)
+
+
+def index(choose: Choose, shape: Shape) -> tuple[Any, ...]:
+    """An index into an array of `shape`: basic, by integers, by booleans, or a mixture."""
+    if not shape:
+        return choose.of(_ZERO_D)
+    ndim = len(shape)
+    way = choose.of(("basic", "basic", "basic", "array", "arrays", "mask", "axis mask", "array"))
+    parts = [choose.of(_basic(n)) for n in shape]
+    axis = choose.below(ndim)
+    if way == "array":
+        parts[axis] = choose.of(_positions(shape[axis]))
+    elif way == "arrays" and 0 not in shape:
+        chosen = {axis, (axis + 1) % ndim}
+        parts = [choose.of(_positions(n)) if a in chosen else p for a, (n, p) in enumerate(zip(shape, parts, strict=True))]
+    elif way == "mask":
+        parts = [_mask(choose, shape[: axis + 1]), *parts[axis + 1 :]]
+    elif way == "axis mask":
+        # Of integers beside a boolean mask NumPy makes index arrays, which would have to broadcast with it.
+        parts = [p if isinstance(p, slice) else slice(None) for p in parts]
+        parts[axis] = _mask(choose, shape[axis : axis + 1])
+    finish = choose.below(8)
+    if finish == 5:
+        parts.insert(axis, None)
+    elif finish == 6:
+        parts.append(None)
+    elif finish == 7 and isinstance(parts[-1], slice):
+        parts[-1] = ...
+    elif finish == 4 and len(parts) > 1:
+        parts.pop()
+    return tuple(parts)
+
+
+def encoded_index(choose: Choose, shape: Shape) -> dict[str, Any]:
+    """An index, as the parameter of `getitem` and `setitem`."""
+    return {"index": encode_index(index(choose, shape))}
+
+
+# -- einsum ----------------------------------------------------------------------------------------------------------------
+
+#: What people write, and what is easily got wrong: traces, diagonals, ellipses, implicit and turned outputs, outer products.
+CALLS: tuple[str, ...] = (
+    "i,i", "ij->ji", "ii", "ii->i", "ij->", "ij->i", "ji", "...->...", "ijk->kij", "iij->j", "iii->i", "iji->ij", "...ii->...i",
+    "...ij->...ji", "i...->...", "i,i->i", "i,j->ij", "i,j->ji", "ij,j", "ij,jk", "ij,jk->ik", "ij,kj->ki", "ij,ij->",
+    "ij,ij->i", "ii,i->i", "ij,ji", "ii,jj->ij", "ij,kk->ij", "ijk,kj->i", "ijk,jk", "bij,bjk->bik", "...ij,...jk->...ik",
+    "i...,i->...", "i...,...->i...", "ij,->ij", "ik,kj,jl->il", "i,i,i->", "i,ij,j", "ij,i,j->ji", "i,j,k->kij", "ii,ij,jj->j",
+    "...i,ij,j->...",
+)  # fmt: skip
+
+_TERMS = ("i", "ij", "j", "ji", "jk", "ii", "", "k", "ijk", "kji", "iij", "kk", "...i", "i...", "...", "...ij")
+_SIDES = ((2, 2, 2), (2, 3, 2), (3, 2, 4), (4, 3, 2), (1, 2, 3), (2, 4, 3), (3, 3, 3), (2, 1, 3), (0, 2, 3), (2, 3, 0))
+_DOTS: tuple[Shape, ...] = ((), (2,), (3,), (2, 3), (1, 2))
+
+
+def _letters(term: str) -> str:
+    return term.replace("...", "")
+
+
+def einsum_call(choose: Choose, base: Shape | None = None) -> tuple[str, list[Shape], int] | None:
+    """Subscripts, the operands' shapes, and which operand has the shape `base`, where one is given.
+
+    Returns
+    -------
+    tuple or None
+        None where no term goes with `base`.
+    """
+    if choose.below(2):
+        count = choose.of((2, 2, 1, 3))
+        terms = [choose.of(_TERMS) for _ in range(count)]
+        call = ",".join(terms) + _output(choose, terms)
+    else:
+        call = choose.of(CALLS)
+    terms = call.partition("->")[0].split(",")
+    sides = dict(zip("ijk", choose.of(_SIDES), strict=True)) | {"b": 2, "l": 3}
+    dots = choose.of(_DOTS) if "..." in call else ()
+    place = 0
+    if base is not None:
+        found = next((j for j, term in enumerate(terms) if _agrees(term, base)), None)
+        if found is None:
+            call, terms, found, dots = "...->...", ["..."], 0, base
+        place = found
+        left, _, right = terms[place].partition("...")
+        inner = len(base) - len(right)
+        sides.update(zip(left, base, strict=False))
+        sides.update(zip(right, base[inner:], strict=True))
+        if "..." in terms[place]:
+            dots = base[len(left) : inner]
+    shapes = []
+    for term in terms:
+        left, dotted, right = term.partition("...")
+        shapes.append((*(sides[c] for c in left), *(dots if dotted else ()), *(sides[c] for c in right)))
+    if math.prod(sides[c] for c in set(_letters(call)) - set("->, ")) * math.prod(dots) > 4096:
+        return None
+    return call, _with_ones(choose, terms, shapes, place), place
+
+
+def _agrees(term: str, shape: Shape) -> bool:
+    """Whether an operand of `shape` can stand at this term."""
+    left, dotted, right = term.partition("...")
+    if len(left) + len(right) > len(shape) or (not dotted and len(left) != len(shape)):
+        return False
+    labelled = [*zip(left, shape, strict=False), *zip(right, shape[len(shape) - len(right) :], strict=True)]
+    return len(dict(labelled)) == len(set(labelled))
+
+
+def _output(choose: Choose, terms: list[str]) -> str:
+    """An arrow with some of the labels in some order, or nothing."""
+    code = choose.below(24)
+    if code < 8:
+        return ""
+    labels = [c for j, c in enumerate(sorted(set(_letters("".join(terms))))) if code >> j & 1 == 0]
+    out = "".join(labels if code < 16 else labels[::-1])
+    return "->" + ("..." if any("..." in t for t in terms) else "") + out
+
+
+def _with_ones(choose: Choose, terms: list[str], shapes: list[Shape], place: int) -> list[Shape]:
+    """Now and then an axis of 1 that einsum broadcasts against the others of its label."""
+    if len(terms) < 2 or not choose.rarely(8):
+        return shapes
+    other = len(terms) - 1 if place != len(terms) - 1 else 0
+    term = terms[other]
+    if term and "..." not in term and len(set(term)) == len(term) and term[0] in "".join(terms[:other] + terms[other + 1 :]):
+        return [(1, *s[1:]) if j == other else s for j, s in enumerate(shapes)]
+    return shapes

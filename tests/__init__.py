@@ -1,0 +1,1 @@
+"""adjudge's own tests; `conformance` is the suite that ships with the package."""

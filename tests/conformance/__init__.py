@@ -1,0 +1,1 @@
+"""The conformance suite: every row of the catalogue, put to one backend."""
