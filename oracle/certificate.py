@@ -186,7 +186,8 @@ class Certificate:
         model = self.model
         with s.working(model.dtype, branches, model.unit) as run:
             blur = arb(1, LOSSY_ULPS * model.ulp)
-            values = forward(self.question.program, _lifted(self.question.program), run, after=lambda x: x * blur)
+            inputs = [x * blur for x in _lifted(self.question.program)]
+            values = forward(self.question.program, inputs, run, after=lambda x: x * blur)
             pulled, _ = backward(self.question.program, values, s.lift(self.question.cotangent), run, textbook=True)
         with s.exact(self.bits):
             value = s.to_float(_abs_upper(np.asarray(values[-1] - self.value.balls)))
@@ -289,7 +290,7 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             if trouble:
                 return _unknown(question, model, trouble)
             replay = s.Branches(script=attempt.script, decided=attempt.decided)
-            settle = model.settle if span[0] < float(np.finfo(dtype).tiny) * 2.0**20 else None
+            settle = model.settle if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else None
             with s.working(dtype, replay, model.unit) as run:
                 rough = forward(program, inputs, run, after=settle)
                 honest = (rough[-1], backward(program, rough, cotangent, run, after=settle)[0])

@@ -96,9 +96,9 @@ def forward(
     branches : Branches, optional
         Told which step runs, so that comparisons are found again at another precision.
     after : callable, optional
-        Applied to the inputs and to each step's result: rounding that a model of computation adds.
+        Applied to each step's result: an error that a model of computation adds.
     """
-    values = list(inputs) if after is None else [after(x) for x in inputs]
+    values = list(inputs)
     for number, step in enumerate(program.steps):
         if branches is not None:
             branches.at((number, "value"))
