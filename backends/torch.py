@@ -95,6 +95,8 @@ WITH_NUMBERS: dict[str, Spelling] = {
 
 #: Only what PyTorch does not spell as NumPy's names and parameters suggest.
 SPELLING: dict[str, Spelling] = composed(torch) | WITH_NUMBERS | {
+    "sum": lambda x, axis=None, keepdims=False: torch.sum(x, axis, keepdims),
+    "mean": lambda x, axis=None, keepdims=False: torch.mean(x, axis, keepdims),
     "max": lambda x, axis=None, keepdims=False: torch.amax(x, axis, keepdims),
     "min": lambda x, axis=None, keepdims=False: torch.amin(x, axis, keepdims),
     "var": lambda x, axis=None, ddof=0, keepdims=False: torch.var(x, axis, correction=ddof, keepdim=keepdims),

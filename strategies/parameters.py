@@ -194,7 +194,8 @@ def _positions(n: int) -> tuple[np.ndarray, ...]:
     if not n:
         return tuple(np.zeros((0,), t) for t in _INTEGER_TYPES)
     rows = ([n - 1, 0, 0], [0, n - 1, n // 2], [-1, 0, -n], [0], [[n - 1, 0, 0], [0, 0, n // 2]], [[0], [-1]])
-    return tuple(np.array([[0, n - 1, 0]] if t[0] == "u" else row, t) for row in rows for t in _INTEGER_TYPES)
+    types = _INTEGER_TYPES if n < 128 else ("int64", "int32")
+    return tuple(np.array([[0, n - 1, 0]] if t[0] == "u" else row, t) for row in rows for t in types)
 
 
 def _mask(choose: Choose, shape: Shape) -> np.ndarray:
@@ -220,8 +221,6 @@ def index(choose: Choose, shape: Shape) -> tuple[Any, ...]:
     elif way == "mask":
         parts = [_mask(choose, shape[: axis + 1]), *parts[axis + 1 :]]
     elif way == "axis mask":
-        # Of integers beside a boolean mask NumPy makes index arrays, which would have to broadcast with it.
-        parts = [p if isinstance(p, slice) else slice(None) for p in parts]
         parts[axis] = _mask(choose, shape[axis : axis + 1])
     finish = choose.below(8)
     if finish == 5:

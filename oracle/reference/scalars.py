@@ -59,17 +59,21 @@ class Branches:
     doubtful: bool = False
     replaying: bool = False
     place: Any = None
+    chosen: dict[Any, int] = field(default_factory=dict)
     _count: int = 0
 
     def at(self, place: Any) -> None:
         """Say which part of the program runs now."""
         self.place, self._count = place, 0
 
-    def choose(self, branches: int) -> int:
-        """The branch to take at the next exact tie."""
-        number = len(self.ties)
-        self.ties.append(branches)
-        return self.script[number] if number < len(self.script) else 0
+    def choose(self, where: Any, branches: int) -> int:
+        """The branch to take at a tie: the same one for all operands of a step, whose rules compare in the same order."""
+        key = (self.place[0] if self.place else None, self._count, where)
+        if key not in self.chosen:
+            number = len(self.ties)
+            self.ties.append(branches)
+            self.chosen[key] = self.script[number] if number < len(self.script) else 0
+        return self.chosen[key]
 
     def next_key(self) -> Any:
         self._count += 1
@@ -427,7 +431,7 @@ def wins(a: Any, b: Any) -> np.ndarray:
         return order >= 0
     out = np.array(order > 0)
     for place in np.argwhere(tied):
-        out[tuple(place)] = bool(_mode.branches.choose(2) == 0) if not _mode.series else True
+        out[tuple(place)] = _mode.branches.choose(tuple(place), 2) == 0 if not _mode.series else True
     return out
 
 
@@ -447,7 +451,7 @@ def winner(x: Any, axes: tuple[int, ...], largest: bool = True) -> np.ndarray:
             for j in range(1, len(row)):
                 order = sign * int(compare(boxed(row[j]), boxed(row[leaders[0]])))
                 leaders = [j] if order > 0 else [*leaders, j] if order == 0 else leaders
-            chosen = 0 if len(leaders) == 1 or _mode.series else _mode.branches.choose(len(leaders))
+            chosen = 0 if len(leaders) == 1 or _mode.series else _mode.branches.choose(number, len(leaders))
             mask[number, leaders[chosen]] = True
     return mask.reshape(moved.shape).transpose(np.argsort(keep + list(axes)))
 

@@ -1,0 +1,286 @@
+"""The ledger: known deviations of a backend, as data, each with a stored case; strict both ways.
+
+A ledger is a TOML file with one ``[[entry]]`` a deviation::
+
+    [[entry]]
+    id = "tanh-saturated"
+    op = "tanh"                       # the op that is blamed; a list of ops, or "*" for any
+    verdict = "lossy"
+    where = "gradient"                # or "value", "program", "input"
+    reason = "the rule computes 1 - tanh(x)**2"
+    proof = "the textbook formula cancels from |x| = 5 on"
+    found = 2026-01-31
+    versions = ">=2.0,<3"             # of the library; left out, any version
+    when = { dtype = ["float64"], magnitude = [5.0, inf] }
+    case = { inputs = [{ dtype = "float64", shape = [], data = [25.0] }], steps = [{ op = "tanh", args = [0] }] }
+
+An entry explains a failure if its op, verdict and where are the failure's, and every condition in ``when`` holds. Its case is
+written in the entry as above (a program, and a ``cotangent`` unless that is all ones), or stands in a case file named after the
+entry, ``NAME/ID.json`` beside ``NAME.toml``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from ..oracle.certificate import as_question
+from ..oracle.judge import FAILING
+from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
+from ..oracle.reference import OPS, UnknownOp
+from .case import read_case
+
+__all__ = ["CONDITIONS", "Entry", "Ledger", "LedgerError", "shipped_ledger"]
+
+#: Where the ledgers of the shipped backends are.
+SHIPPED = Path(__file__).parent.parent / "backends" / "ledgers"
+
+Facts = Mapping[str, Any]
+
+
+class LedgerError(ValueError):
+    """A ledger does not make sense; the message is one sentence that names the entry and the rule."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that an entry may ask of a failure.
+
+    Parameters
+    ----------
+    rule : str
+        What may stand in the ledger, in words.
+    valid : callable
+        Whether a TOML value may stand there.
+    holds : callable
+        ``holds(facts, wanted)``.
+    """
+
+    rule: str
+    valid: Callable[[Any], bool]
+    holds: Callable[[Facts, Any], bool]
+
+
+def _flag(fact: str) -> Condition:
+    return Condition("must be true or false", lambda w: isinstance(w, bool), lambda f, w: f[fact] is w)
+
+
+def _among(names: str, choices: tuple[str, ...] | None, holds: Callable[[Facts, Any], bool]) -> Condition:
+    def valid(wanted: Any) -> bool:
+        return _list_of(wanted, str) and (choices is None or set(wanted) <= set(choices))
+
+    return Condition(f"must be a list of {names}" + (f" ({', '.join(choices)})" if choices else ""), valid, holds)
+
+
+def _list_of(wanted: Any, *kinds: type) -> bool:
+    return isinstance(wanted, list) and bool(wanted) and all(type(w) in kinds for w in wanted)
+
+
+def _reaches(facts: Facts, wanted: Any) -> bool:
+    low, high = wanted
+    return any(low <= m <= high for pair in facts["magnitudes"] for m in pair)
+
+
+#: What ``when`` may hold: all of it is about the failure, or about the operands of the step that is blamed.
+CONDITIONS = {
+    "kink": _flag("kink"),
+    "repeated": _flag("repeated"),
+    "empty": _flag("empty"),
+    "params": _among("parameter names", None, lambda f, w: set(w) <= set(f["params"])),
+    "dtype": _among("dtypes", ("float16", "float32", "float64"), lambda f, w: f["dtype"] in w),
+    "layout": _among("layouts", LAYOUTS, lambda f, w: not set(w).isdisjoint(f["layouts"])),
+    "ndim": Condition(
+        "must be a list of numbers of dimensions", lambda w: _list_of(w, int), lambda f, w: not set(w).isdisjoint(f["ndims"])
+    ),
+    "magnitude": Condition(
+        "must be two numbers, the lower first: the smallest or the largest magnitude in some operand lies between them",
+        lambda w: _list_of(w, int, float) and len(w) == 2 and w[0] <= w[1],
+        _reaches,
+    ),
+    "reason": Condition("must be a piece of the reason's text", lambda w: isinstance(w, str), lambda f, w: w in f["reason"]),
+}
+
+WHERE = ("value", "gradient", "program", "input")
+VERDICTS = (*FAILING, "lossy")
+NEEDED = ("id", "op", "verdict", "where", "reason", "proof", "found")
+OPTIONAL = ("versions", "when", "case")
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One known deviation.
+
+    Parameters
+    ----------
+    id : str
+    ops : tuple of str
+        The ops that may be blamed; ("*",) for any, "accumulation" among them.
+    verdict, where : str
+    reason, proof : str
+        What is wrong, and why that is certain: one sentence each.
+    found : date
+    versions : SpecifierSet
+        The library's versions that have it.
+    when : mapping
+        Conditions by name, see `CONDITIONS`.
+    question : Question
+        The case that shows it.
+    """
+
+    id: str
+    ops: tuple[str, ...]
+    verdict: str
+    where: str
+    reason: str
+    proof: str
+    found: date
+    versions: SpecifierSet
+    when: Mapping[str, Any]
+    question: Question
+
+    @property
+    def op(self) -> str:
+        """The op that its case is about."""
+        return self.ops[0] if self.ops != ("*",) else self.question.program.steps[-1].op
+
+    def applies(self, version: str) -> bool:
+        """Whether this version of the library has it; a version that is no version number is in no range."""
+        if not self.versions:
+            return True
+        try:
+            return self.versions.contains(Version(version), prereleases=True)
+        except InvalidVersion:
+            return False
+
+    def explains(self, facts: Facts) -> bool:
+        """Whether a failure with these facts is this deviation."""
+        return (
+            (facts["op"] in self.ops or self.ops == ("*",))
+            and facts["verdict"] == self.verdict
+            and str(facts["where"]).split(" ")[0] == self.where
+            and all(CONDITIONS[name].holds(facts, wanted) for name, wanted in self.when.items())
+        )
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The known deviations of one backend, in the file's order."""
+
+    entries: tuple[Entry, ...] = ()
+    path: Path | None = None
+
+    @classmethod
+    def read(cls, path: Path | str) -> Ledger:
+        """Read a ledger.
+
+        Raises
+        ------
+        LedgerError
+            Naming the entry, and the rule that it breaks.
+        """
+        path = Path(path)
+        try:
+            tree = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as problem:
+            raise LedgerError(f"ledger {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
+        except tomllib.TOMLDecodeError as problem:
+            raise LedgerError(f"ledger {path} is not TOML: {problem}") from problem
+        if unknown := sorted(set(tree) - {"entry"}):
+            raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[entry]] may stand there")
+        if not isinstance(tree.get("entry", []), list):
+            raise LedgerError(f"ledger {path} has one [entry] where [[entry]] is due")
+        entries = tuple(_entry(t, number, path) for number, t in enumerate(tree.get("entry", ()), 1))
+        names = [e.id for e in entries]
+        if twice := next((n for n in names if names.count(n) > 1), None):
+            raise LedgerError(f"ledger {path}: two entries are called {twice!r}")
+        return cls(entries, path)
+
+    def applying(self, version: str) -> Iterator[Entry]:
+        """The entries about this version of the library."""
+        return (e for e in self.entries if e.applies(version))
+
+    def match(self, facts: Facts, version: str) -> Entry | None:
+        """The first entry that explains a failure.
+
+        Parameters
+        ----------
+        facts : mapping
+            ``op`` (the one to blame), ``verdict``, ``where``, ``reason``, ``dtype``, ``kink``; of the step to blame ``params``,
+            ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``ndims``, ``empty``; and ``layouts``.
+        version : str
+            Of the library.
+        """
+        return next((e for e in self.applying(version) if e.explains(facts)), None)
+
+
+def shipped_ledger(backend: str) -> Ledger:
+    """The ledger that comes with adjudge for a backend: empty where there is none."""
+    path = SHIPPED / f"{backend}.toml"
+    return Ledger.read(path) if backend.isidentifier() and path.is_file() else Ledger()
+
+
+def _entry(tree: Any, number: int, path: Path) -> Entry:
+    name = f"entry {tree['id']!r}" if isinstance(tree, dict) and isinstance(tree.get("id"), str) else f"entry {number}"
+
+    def demand(holds: bool, rule: str) -> None:
+        if not holds:
+            raise LedgerError(f"ledger {path}, {name}: {rule}")
+
+    def known(value: str, choices: Any, what: str) -> None:
+        near = get_close_matches(value, choices, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(choices)}"
+        demand(value in choices, f"there is no {what} {value!r}; {hint}")
+
+    demand(isinstance(tree, dict), "it is no table")
+    for key in tree:
+        known(key, (*NEEDED, *OPTIONAL), "key")
+    for key in NEEDED:
+        demand(key in tree, f"it lacks {key!r}")
+        if key not in ("op", "found"):
+            demand(isinstance(tree[key], str) and bool(tree[key]), f"{key!r} must be text")
+    demand(type(tree["found"]) is date, "'found' must be a date, as in 2026-01-31")
+    ops = tree["op"] if isinstance(tree["op"], list) else [tree["op"]]
+    demand(_list_of(ops, str), "'op' must be an op's name, or a list of names")
+    for op in ops:
+        known(op, ("*", "accumulation", *OPS), "op")
+    known(tree["verdict"], VERDICTS, "failing verdict")
+    known(tree["where"], WHERE, "'where'")
+    when = tree.get("when", {})
+    demand(isinstance(when, dict), "'when' must be a table of conditions")
+    for key, wanted in when.items():
+        known(key, tuple(CONDITIONS), "condition")
+        demand(CONDITIONS[key].valid(wanted), f"condition {key!r} {CONDITIONS[key].rule}")
+    try:
+        versions = SpecifierSet(tree.get("versions", ""))
+    except (InvalidSpecifier, TypeError, AttributeError):
+        demand(False, f"'versions' must be a range such as '>=2.4,<3', not {tree['versions']!r}")
+    try:
+        question = _question(tree, path)
+    except (ProgramError, UnknownOp) as problem:
+        demand(False, f"its case does not make sense: {problem}")
+    return Entry(
+        tree["id"], tuple(ops), tree["verdict"], tree["where"], tree["reason"], tree["proof"], tree["found"],
+        versions, when, question,
+    )  # fmt: skip
+
+
+def _question(tree: Mapping[str, Any], path: Path) -> Question:
+    """An entry's case: written in the entry, or in a file beside the ledger."""
+    case = tree.get("case")
+    if case is None:
+        return read_case(path.with_suffix("") / f"{tree['id']}.json").question
+    if not isinstance(case, Mapping):
+        raise ProgramError("it is no table")
+    program = Program.from_json(case)
+    for step in program.steps:
+        if step.op not in OPS:
+            raise UnknownOp(step.op)
+    return as_question(program, array_from_json(case["cotangent"]) if "cotangent" in case else None)

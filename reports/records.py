@@ -1,0 +1,313 @@
+"""Records: one line of JSON an outcome, appended as it happens, so that whatever stops a run keeps what was judged."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..oracle.judge import FAILING, VERDICTS
+
+__all__ = ["FILE", "SCHEMA_VERSION", "Reading", "Records", "RecordsError", "Row", "Summary", "plain", "read_records", "summarise"]
+
+SCHEMA_VERSION = 1
+#: The name of the records file in a report folder.
+FILE = "records.ndjson"
+
+Record = Mapping[str, Any]
+
+
+class RecordsError(ValueError):
+    """A records file cannot be read; the message is one sentence that says where."""
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: non-finite numbers as strings, NumPy's numbers as Python's, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Records:
+    """Appends records to a file; several processes may append to the same one.
+
+    Parameters
+    ----------
+    path : Path
+        Made with the folders above it where it is not there.
+    anew : bool
+        Whether what the file holds goes first.
+    """
+
+    def __init__(self, path: Path, anew: bool = False) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if anew else 0), 0o644)
+
+    def append(self, record: Record) -> None:
+        """Write one record, in one piece."""
+        line = json.dumps(plain(record), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        if os.write(self._file, line) < len(line):
+            raise OSError("the disk took only part of a record")
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        os.close(self._file)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a records file holds; `torn` is "" or one sentence on what was left out."""
+
+    records: tuple[dict[str, Any], ...]
+    torn: str = ""
+
+
+def read_records(path: Path) -> Reading:
+    """Read a records file, or the one in a report folder.
+
+    A last line without its end was being written when the run stopped: it is left out, and `Reading.torn` says so.
+
+    Raises
+    ------
+    RecordsError
+        If there is no such file, or it is none of ours.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        text = file.read_text("utf-8", errors="replace")
+    except OSError as problem:
+        raise RecordsError(f"{file} cannot be read: {problem.strerror}") from problem
+    *lines, last = text.split("\n")
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            record["kind"]
+        except (ValueError, KeyError, TypeError) as problem:
+            raise RecordsError(f"{file}, line {number} is no record: it needs a JSON object with a 'kind'") from problem
+        records.append(record)
+    if not records or records[0]["kind"] != "run":
+        raise RecordsError(f"{file} does not begin with a record of kind 'run'")
+    if records[0].get("schema_version") != SCHEMA_VERSION:
+        version = records[0].get("schema_version")
+        raise RecordsError(f"{file} has schema version {version}; this adjudge reads version {SCHEMA_VERSION}")
+    return Reading(tuple(records), f"the last line of {file} is torn and was left out" if last else "")
+
+
+# -- summary -----------------------------------------------------------------------------------------------------------------
+
+
+def standing(record: Record) -> str:
+    """Where an outcome counts: "correct", "lossy", "known", "new", "undecided" or "unsupported"."""
+    verdict = str(record["verdict"])
+    if verdict in FAILING or verdict == "lossy":
+        return "known" if record.get("known") else "lossy" if verdict == "lossy" else "new"
+    return verdict
+
+
+#: The standings that are judgements; the others are not.
+JUDGED = ("correct", "lossy", "known", "new")
+STANDINGS = (*JUDGED, "undecided", "unsupported")
+
+
+@dataclass
+class Row:
+    """What came out for one op.
+
+    Parameters
+    ----------
+    op, family : str
+    standings, verdicts : Counter
+        Outcomes by standing (they add up) and by verdict.
+    legs : dict
+        For each leg a Counter of its stances.
+    dtypes : Counter
+        Judged outcomes by dtype.
+    worst_ulp : float
+        The largest error of a correct answer, in units in the last place.
+    """
+
+    op: str
+    family: str = ""
+    standings: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    legs: dict[str, Counter[str]] = field(default_factory=dict)
+    dtypes: Counter[str] = field(default_factory=Counter)
+    worst_ulp: float = 0.0
+    kinks: int = 0
+
+    @property
+    def judged(self) -> int:
+        """How many outcomes are judgements."""
+        return sum(self.standings[s] for s in JUDGED)
+
+    @property
+    def state(self) -> str:
+        """The row in one word or two."""
+        if self.judged:
+            return next(s for s in ("new", "known", "lossy", "correct") if self.standings[s])
+        return next((s for s in ("undecided", "unsupported") if self.standings[s]), "not judged")
+
+    def add(self, record: Record) -> None:
+        """Count one outcome."""
+        where = standing(record)
+        self.family = self.family or record.get("family", "")
+        self.standings[where] += 1
+        self.verdicts[record["verdict"]] += 1
+        self.kinks += bool(record.get("kink"))
+        for leg, stance in record.get("legs", {}).items():
+            self.legs.setdefault(leg, Counter())[stance] += 1
+        if where in JUDGED:
+            self.dtypes[record.get("dtype", "")] += 1
+        if where == "correct":
+            self.worst_ulp = max(self.worst_ulp, float(record.get("worst_ulp", 0.0)))
+
+
+@dataclass
+class Summary:
+    """A run, counted as its records come; what it keeps does not grow with the number of outcomes.
+
+    Parameters
+    ----------
+    header, end : dict
+        The records of these kinds; empty until they come.
+    rows : dict
+        One `Row` an op: those that were to be asked about are there from the start.
+    failures, disagreements, ledger : list
+        The records of these kinds.
+    known : Counter
+        Outcomes that a ledger entry explains, by its id.
+    undecided : Counter
+        Undecided outcomes, by reason.
+    """
+
+    header: dict[str, Any] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
+    failures: list[Record] = field(default_factory=list)
+    disagreements: list[Record] = field(default_factory=list)
+    ledger: list[Record] = field(default_factory=list)
+    known: Counter[str] = field(default_factory=Counter)
+    undecided: Counter[str] = field(default_factory=Counter)
+    end: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Count one record; kinds that a later adjudge may write are passed over."""
+        kind = record["kind"]
+        if kind == "run":
+            self.header = dict(record)
+            for op in record.get("ops", ()):
+                self.rows.setdefault(op, Row(op))
+        elif kind == "outcome":
+            self.rows.setdefault(record["op"], Row(record["op"])).add(record)
+            if record.get("known"):
+                self.known[record["known"]] += 1
+            if record["verdict"] == "undecided":
+                self.undecided[str(record.get("reason", "")).partition(":")[0]] += 1
+        elif kind == "end":
+            self.end = dict(record)
+        elif kind in ("failure", "disagreement", "ledger"):
+            {"failure": self.failures, "disagreement": self.disagreements, "ledger": self.ledger}[kind].append(record)
+
+    def count(self, standing: str) -> int:
+        """Outcomes of one standing."""
+        return sum(row.standings[standing] for row in self.rows.values())
+
+    @property
+    def judged(self) -> int:
+        """How many outcomes are judgements."""
+        return sum(row.judged for row in self.rows.values())
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """Outcomes by verdict, every verdict named."""
+        return {v: sum(row.verdicts[v] for row in self.rows.values()) for v in VERDICTS}
+
+    @property
+    def new_failures(self) -> list[Record]:
+        """The smallest counterexample of each new failure."""
+        return [f for f in self.failures if f.get("new", True)]
+
+    @property
+    def stale(self) -> list[Record]:
+        """Ledger entries that do not describe what is seen any more."""
+        return [r for r in self.ledger if r["state"] in ("no longer fails", "fails otherwise")]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody stopped the run."""
+        return bool(self.end.get("interrupted"))
+
+    @property
+    def partial(self) -> bool:
+        """Whether the run did not come to its end."""
+        return self.interrupted or not self.end
+
+    def failing(self, strict: bool = False) -> list[str]:
+        """What makes the gate fail: one sentence each."""
+        new, lossy = max(self.count("new"), len([f for f in self.new_failures if f["verdict"] in FAILING])), self.count("lossy")
+        out = [_counted(new, "new failure")] if new else []
+        if strict and lossy:
+            out.append(f"{_counted(lossy, 'answer')} lost digits, and accuracy is strict")
+        return out + [f"ledger entry {r['id']} {r['state']}" for r in self.stale]
+
+    def status(self, strict: bool = False) -> int:
+        """The exit status: see the interface's table.
+
+        Parameters
+        ----------
+        strict : bool
+            Whether loss of digits that no ledger entry explains fails the gate.
+        """
+        if self.interrupted:
+            return 130
+        if self.disagreements:
+            return 4
+        if self.failing(strict):
+            return 1
+        return 0 if self.judged else 2
+
+    def reasons(self, strict: bool = False) -> list[str]:
+        """Why the status is what it is: one sentence each."""
+        out = ["the run was interrupted"] if self.interrupted else ["the run did not come to its end"] if not self.end else []
+        if self.disagreements:
+            ops = ", ".join(dict.fromkeys(str(d.get("op", "?")) for d in self.disagreements))
+            out.append(f"the oracle's legs disagree with each other ({ops}): adjudge's own defect, not the backend's")
+        out += self.failing(strict)
+        judged = f"{_counted(self.judged, 'program')} judged" if self.judged else "nothing was judged"
+        return out or [f"{judged}, and nothing new failed" if self.judged else judged]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def summarise(records: Iterable[Record], ops: Sequence[str] = ()) -> Summary:
+    """Count a run's records.
+
+    Parameters
+    ----------
+    records : iterable of dict
+    ops : sequence of str
+        Ops that should have a row whether or not anything is recorded of them, besides those that the header names.
+
+    Examples
+    --------
+    >>> s = summarise([{"kind": "outcome", "op": "exp", "verdict": "correct"}, {"kind": "end"}], ["exp", "log"])
+    >>> s.status(), [(r.op, r.state) for r in s.rows.values()]
+    (0, [('exp', 'correct'), ('log', 'not judged')])
+    """
+    summary = Summary(rows={op: Row(op) for op in ops})
+    for record in records:
+        summary.add(record)
+    return summary
