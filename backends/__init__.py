@@ -85,7 +85,7 @@ def load(spec: str) -> Backend:
     >>> load("refrence")
     Traceback (most recent call last):
     ...
-    adjudge.backends.UnknownBackend: there is no backend 'refrence'; did you mean 'reference'? ...
+    adjudge.backends.UnknownBackend: there is no backend 'refrence' (did you mean 'reference'?): shipped are mygrad, ...
     """
     if spec in SHIPPED:
         return _shipped(spec)
@@ -127,7 +127,11 @@ def _shipped(name: str) -> Backend:
 def _parts(spec: str) -> tuple[str, str]:
     """The place and the attribute; a colon that no attribute follows (a drive letter's) belongs to the place."""
     place, colon, attribute = spec.rpartition(":")
-    return (place, attribute) if colon and all(part.isidentifier() for part in attribute.split(".")) else (spec, "")
+    return (place, attribute) if colon and _is_dotted(attribute) else (spec, "")
+
+
+def _is_dotted(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def _from_file(place: str) -> ModuleType:
@@ -149,11 +153,13 @@ def _from_file(place: str) -> ModuleType:
 def _from_module(place: str) -> ModuleType:
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.append(os.getcwd())  # an installed command does not look there; its user does
+    if not _is_dotted(place):
+        raise _unknown(place)
     try:
         return cast(ModuleType, _attempt(place, lambda: importlib.import_module(place)))
     except BackendImportError as problem:
         cause = problem.__cause__
-        if isinstance(cause, ModuleNotFoundError) and f"{place}.".startswith(f"{cause.name}.") or isinstance(cause, TypeError):
+        if isinstance(cause, ModuleNotFoundError) and f"{place}.".startswith(f"{cause.name}."):
             raise _unknown(place) from None
         raise
 
@@ -172,10 +178,10 @@ def _failure(spec: str, problem: BaseException) -> str:
 
 def _unknown(spec: str) -> UnknownBackend:
     near = difflib.get_close_matches(spec.lower(), SHIPPED, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
     return UnknownBackend(
-        f"there is no backend {spec!r}{hint} Shipped are {_listed(SHIPPED)}; "
-        "your own is given as module, module:attribute or path.py"
+        f"there is no backend {spec!r}{hint}: shipped are {_listed(SHIPPED)}, "
+        "and your own is named as module, module:attribute or path.py"
     )
 
 

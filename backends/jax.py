@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 
 from ..oracle.program import Program
 from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out, writes_twice
 
-if not jax.config.jax_platforms:
-    jax.config.update("jax_platforms", "cpu")
-jax.config.update("jax_enable_x64", True)
+config: Any = jax.config
+if not config.jax_platforms:
+    config.update("jax_platforms", "cpu")
+config.update("jax_enable_x64", True)
 
 name = "jax"
 dtypes = ("float64", "float32", "float16")
@@ -26,14 +27,14 @@ flushes_subnormals = True
 
 def versions() -> dict[str, str]:
     """JAX's version, and that of the compiler it comes with."""
-    return {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "numpy": np.__version__}
+    return {"jax": jax.__version__, "jaxlib": version("jaxlib"), "numpy": np.__version__}
 
 
 def use_cache(folder: str | Path) -> None:
     """Keep every compiled kernel in `folder`: JAX compiles for each new shape, which takes far longer than running."""
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    config.update("jax_compilation_cache_dir", str(folder))
+    config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _setitem(x: Any, value: Any, index: Any) -> Any:

@@ -6,11 +6,14 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import mygrad as mg
+import mygrad
 import numpy as np
 
 from ..oracle.program import Program
 from .protocol import Answer, Spelling, Unsupported, evaluate
+
+#: MyGrad does not mark its names as exported, so that type checkers see none of them.
+mg: Any = mygrad
 
 name = "mygrad"
 numpy_dtypes = True
@@ -26,7 +29,7 @@ def versions() -> dict[str, str]:
 ROOMS = (mg, mg.linalg)
 
 
-def _fresh(x: Any, *others: Any) -> mg.Tensor:
+def _fresh(x: Any, *others: Any) -> Any:
     """A copy of `x` to write into. MyGrad keeps a constant constant whatever is written into it, so it is made a variable."""
     out = mg.positive(x)
     if out.constant and out.dtype.kind == "f" and any(isinstance(o, mg.Tensor) and not o.constant for o in others):
@@ -38,7 +41,7 @@ def _updating(update: Callable[[Any, Any], Any]) -> Spelling:
     return lambda x, other: update(_fresh(x, other), other)
 
 
-def _setitem(x: Any, value: Any, index: Any) -> mg.Tensor:
+def _setitem(x: Any, value: Any, index: Any) -> Any:
     out = _fresh(x, value)
     out[index] = value
     return out

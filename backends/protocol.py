@@ -129,7 +129,7 @@ def composed(xp: Any) -> dict[str, Spelling]:
 
 
 def no_out(library: str, params: Mapping[str, Any]) -> None:
-    """Say so where a step has NumPy's ``where=`` and ``out=`` and the library, whose arrays are not written to, has not."""
+    """Say so where a step has NumPy's ``where=`` and ``out=``, and the library cannot differentiate a write into ``out``."""
     if "where" in params:
         raise Unsupported(f"{library} has no differentiable out= with where=")
 
@@ -137,4 +137,4 @@ def no_out(library: str, params: Mapping[str, Any]) -> None:
 def writes_twice(shape: tuple[int, ...], index: Any) -> bool:
     """Whether ``x[index] = …`` writes an element of an array of `shape` more than once: the order is NumPy's own promise."""
     places = np.arange(math.prod(shape)).reshape(shape)[index]
-    return np.unique(places).size < places.size
+    return bool(np.unique(places).size < places.size)

@@ -113,23 +113,26 @@ class Model:
         return s.boxed(blur(np.asarray(x))) if s.is_object(x) and x.size else x
 
 
-def enclose(truth: s.Balls, honest: s.Balls, model: Model) -> Enclosure:
-    """An enclosure from the balls of the two runs; called at high precision."""
+def enclose(truths: Sequence[s.Balls], honest: Sequence[s.Balls], model: Model) -> list[Enclosure]:
+    """Enclosures from the balls of the two runs, an array each; called at high precision."""
+    shapes = [t.shape for t in truths]
+    truth, rough = (s.boxed(np.concatenate([np.asarray(x).reshape(-1) for x in xs])) for xs in (truths, honest))
     nearest = s.to_float(truth)
     finite = np.isfinite(nearest)
     anchor = nearest if finite.all() else np.where(finite, nearest, 0.0)
     residual = s.to_float(truth - s.lift(anchor))
-    if truth.size:
-        reach = s.to_float(_abs_upper(np.asarray(honest - truth)))
-        radius = s.to_float(_radius(np.asarray(truth)))
-    else:
-        reach = radius = np.zeros(truth.shape)
+    reach = s.to_float(_abs_upper(np.asarray(rough - truth)))
+    radius = s.to_float(_radius(np.asarray(truth)))
     with np.errstate(all="ignore"):
         ulp = np.maximum(np.abs(nearest) * model.ulp, model.loss)
         allowance = np.where(np.isnan(reach), np.inf, reach) * (1 + 2.0**-50) + ulp
     # Zeros that nothing computes are exactly zero in every honest computation.
-    idle = (reach == 0) & (nearest == 0)
-    return Enclosure(truth, nearest, residual, radius, np.where(idle, 0.0, allowance))
+    allowance[(reach == 0) & (nearest == 0)] = 0.0
+    cuts = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
+    return [
+        Enclosure(t, *(part[start:stop].reshape(t.shape) for part in (nearest, residual, radius, allowance)))
+        for t, start, stop in zip(truths, cuts[:-1], cuts[1:], strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -297,13 +300,12 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             if replay.doubtful:
                 return _unknown(question, model, "rounding decides which branch a comparison takes")
         with s.exact(bits):
-            value = enclose(values[-1], honest[0], model)
-            enclosed = tuple(
-                None if g is None else enclose(g, h, model)
-                for g, h in zip(gradients, honest[1], strict=True)
-            )
-        if value.sharp and all(e is None or e.sharp for e in enclosed):
-            return Certificate(question, model, bits, value, enclosed, branches=attempt)
+            wanted = [n for n, g in enumerate(gradients) if g is not None]
+            enclosed = enclose([values[-1], *(gradients[n] for n in wanted)], [honest[0], *(honest[1][n] for n in wanted)], model)
+        if all(e.sharp for e in enclosed):
+            of_input = dict(zip(wanted, enclosed[1:], strict=True))
+            found = tuple(of_input.get(n) for n in range(len(gradients)))
+            return Certificate(question, model, bits, enclosed[0], found, branches=attempt)
         bits *= 2
     return _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
 

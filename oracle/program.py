@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -170,14 +171,16 @@ class Program:
             if arg < len(self.inputs):
                 inputs.append(replace(self.inputs[arg], data=np.asarray(operands[arg]), layout="C"))
             else:
-                inputs.append(Input(np.asarray(operands[arg]), constant=self.is_constant(arg)))
+                inputs.append(Input(np.asarray(operands[arg]), constant=self.constants[arg]))
         return Program(tuple(inputs), (Step(step.op, tuple(distinct.index(a) for a in step.args), step.params),))
 
-    def is_constant(self, number: int) -> bool:
-        """Whether value `number` depends on no variable."""
-        if number < len(self.inputs):
-            return self.inputs[number].constant
-        return all(self.is_constant(a) for a in self.steps[number - len(self.inputs)].args)
+    @cached_property
+    def constants(self) -> tuple[bool, ...]:
+        """For every value, whether it depends on no variable."""
+        out = [i.constant for i in self.inputs]
+        for step in self.steps:
+            out.append(all(out[a] for a in step.args))
+        return tuple(out)
 
     # -- as JSON ---------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ entry, ``NAME/ID.json`` beside ``NAME.toml``.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -246,6 +247,7 @@ def _entry(tree: Any, number: int, path: Path) -> Entry:
         demand(key in tree, f"it lacks {key!r}")
         if key not in ("op", "found"):
             demand(isinstance(tree[key], str) and bool(tree[key]), f"{key!r} must be text")
+    demand(bool(re.fullmatch(r"[\w.-]+", tree["id"])), "'id' names a file: letters, digits, '_', '-' and '.' only")
     demand(type(tree["found"]) is date, "'found' must be a date, as in 2026-01-31")
     ops = tree["op"] if isinstance(tree["op"], list) else [tree["op"]]
     demand(_list_of(ops, str), "'op' must be an op's name, or a list of names")
@@ -264,7 +266,7 @@ def _entry(tree: Any, number: int, path: Path) -> Entry:
         demand(False, f"'versions' must be a range such as '>=2.4,<3', not {tree['versions']!r}")
     try:
         question = _question(tree, path)
-    except (ProgramError, UnknownOp) as problem:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as problem:  # a program that cannot run raises any of these
         demand(False, f"its case does not make sense: {problem}")
     return Entry(
         tree["id"], tuple(ops), tree["verdict"], tree["where"], tree["reason"], tree["proof"], tree["found"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,19 +83,20 @@ class Row:
     also: tuple[str, ...] = ()
     value: str = "(-inf, inf)"
 
-    def __post_init__(self) -> None:
-        alternatives = (self.domains, self.also) if self.also else (self.domains,)
-        object.__setattr__(self, "alternatives", tuple(tuple(map(Domain, a)) for a in alternatives))
-        object.__setattr__(self, "value_domain", Domain(self.value))
-        share = -(-len(EVERYWHERE) // len(self.points)) if self.points else 0
-        object.__setattr__(self, "specials", self.points * share + EVERYWHERE)
+    @cached_property
+    def alternatives(self) -> tuple[tuple[Domain, ...], ...]:
+        """`domains` as objects, and `also` where it is given."""
+        return tuple(tuple(map(Domain, texts)) for texts in (self.domains, self.also) if texts)
 
-    #: Domains as objects: `domains`, and `also` where it is given.
-    alternatives: Any = None
-    #: `value` as an object.
-    value_domain: Any = None
-    #: The points, and those of every op: one's own at least half of the time.
-    specials: Any = None
+    @cached_property
+    def value_domain(self) -> Domain:
+        """`value` as an object."""
+        return Domain(self.value)
+
+    @cached_property
+    def specials(self) -> tuple[Special, ...]:
+        """The op's own points, at least half of the table, and those of every op."""
+        return self.points * (-(-len(EVERYWHERE) // len(self.points)) if self.points else 0) + EVERYWHERE
 
 
 #: Every op's row, by name, in the order of the tables below.

@@ -45,10 +45,10 @@ unary("log1p",      log1p,                       lambda g, y, x: g / (1 + x))
 
 unary("sin",        sin,                         lambda g, y, x: g * cos(x))
 unary("cos",        cos,                         lambda g, y, x: -g * sin(x))
-unary("tan",        tan,                         lambda g, y, x: g / (cos(x) * cos(x)),   lambda g, y, x: g * (1 + y * y))
-unary("csc",        lambda x: 1 / sin(x),        lambda g, y, x: -g * cos(x) * y * y,     lambda g, y, x: -g * cos(x) / (sin(x) * sin(x)))
-unary("sec",        lambda x: 1 / cos(x),        lambda g, y, x: g * sin(x) * y * y,      lambda g, y, x: g * sin(x) / (cos(x) * cos(x)))
-unary("cot",        lambda x: 1 / tan(x),        lambda g, y, x: -g / (sin(x) * sin(x)),  lambda g, y, x: -g * (1 + y * y))
+unary("tan",        tan,                         lambda g, y, x: g / sq(cos(x)),          lambda g, y, x: g * (1 + y * y))
+unary("csc",        lambda x: 1 / sin(x),        lambda g, y, x: -g * cos(x) * y * y,     lambda g, y, x: -g * cos(x) / sq(sin(x)))
+unary("sec",        lambda x: 1 / cos(x),        lambda g, y, x: g * sin(x) * y * y,      lambda g, y, x: g * sin(x) / sq(cos(x)))
+unary("cot",        lambda x: 1 / tan(x),        lambda g, y, x: -g / sq(sin(x)),         lambda g, y, x: -g * (1 + y * y))
 unary("sinc",       sinc,                        lambda g, y, x: g * sinc_derivative(x),  lambda g, y, x: g * textbook_dsinc(x))
 unary("arcsin",     arcsin,                      lambda g, y, x: g / root(x),             lambda g, y, x: g / sqrt(1 - x * x))
 unary("arccos",     arccos,                      lambda g, y, x: -g / root(x),            lambda g, y, x: -g / sqrt(1 - x * x))
@@ -59,10 +59,10 @@ unary("arccot",     lambda x: arccot(x),         lambda g, y, x: -g / (1 + x * x
 
 unary("sinh",       sinh,                        lambda g, y, x: g * cosh(x))
 unary("cosh",       cosh,                        lambda g, y, x: g * sinh(x))
-unary("tanh",       tanh,                        lambda g, y, x: g / cosh(x) / cosh(x),   lambda g, y, x: g * (1 - y * y))
+unary("tanh",       tanh,                        lambda g, y, x: g / sq(cosh(x)),         lambda g, y, x: g * (1 - y * y))
 unary("csch",       lambda x: 1 / sinh(x),       lambda g, y, x: -g * y / tanh(x),        lambda g, y, x: -g * cosh(x) * y * y)
 unary("sech",       lambda x: 1 / cosh(x),       lambda g, y, x: -g * y * tanh(x),        lambda g, y, x: -g * sinh(x) * y * y)
-unary("coth",       lambda x: 1 / tanh(x),       lambda g, y, x: -g / sinh(x) / sinh(x),  lambda g, y, x: g * (1 - y * y))
+unary("coth",       lambda x: 1 / tanh(x),       lambda g, y, x: -g / sq(sinh(x)),        lambda g, y, x: g * (1 - y * y))
 unary("arcsinh",    arcsinh,                     lambda g, y, x: g / sqrt(1 + x * x))
 unary("arccosh",    arccosh,                     lambda g, y, x: g / sqrt((x - 1) * (x + 1)), lambda g, y, x: g / sqrt(x * x - 1))
 unary("arctanh",    arctanh,                     lambda g, y, x: g / ((1 - x) * (1 + x)), lambda g, y, x: g / (1 - x * x))
@@ -97,6 +97,11 @@ binary("minimum",    lambda x, z: pick(x, z, -1), lambda g, y, x, z: g * wins(z,
 def sign(x: Any) -> Any:
     """+1 or -1; at 0 the branch is chosen."""
     return np.where(wins(x, lift(np.zeros(x.shape)) if is_object(x) else np.zeros_like(x)), 1, -1)
+
+
+def sq(x: Any) -> Any:
+    """The square."""
+    return x * x
 
 
 def root(x: Any) -> Any:

@@ -147,7 +147,7 @@ def backward(
     """
     cotangents: list[Any] = [None] * len(values)
     cotangents[-1] = cotangent
-    needed = [not program.is_constant(n) for n in range(len(values))]
+    needed = [not constant for constant in program.constants]
     for number in reversed(range(len(program.steps))):
         step, y = program.steps[number], values[len(program.inputs) + number]
         g = cotangents[len(program.inputs) + number]
