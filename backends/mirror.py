@@ -41,7 +41,7 @@ def reflect(program: Program, cotangent: np.ndarray, interfere: Mapping[str, Pul
     try:
         with s.exact(BITS):
             values = forward(program, [s.lift(x) for x in data], s.Branches())
-            gradients, _ = backward(program, values, s.lift(cotangent), s.Branches(), interfere=interfere)
+            gradients, _ = backward(program, values, s.lift(cotangent), s.Branches(), interfere=interfere, poles=True)
             value = rounded(values[-1], plain.dtype)
             out = [None if g is None else rounded(g, x.dtype) for g, x in zip(gradients, data, strict=True)]
     except s.Undecided:  # the judge abstains there as well

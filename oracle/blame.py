@@ -82,7 +82,7 @@ def _cotangents(question: Question) -> list[Any]:
     try:
         with s.exact(256):
             values = forward(program, [s.lift(i.data) for i in program.inputs], s.Branches())
-            _, cotangents = backward(program, values, s.lift(question.cotangent), s.Branches())
+            _, cotangents = backward(program, values, s.lift(question.cotangent), s.Branches(), poles=True)
     except s.Undecided:
         return [None] * (len(program.inputs) + len(program.steps))
     return [None if g is None else s.to_float(g).astype(question.cotangent.dtype) for g in cotangents]

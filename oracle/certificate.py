@@ -41,14 +41,14 @@ _radius = np.frompyfunc(arb.rad, 1, 1)
 
 @dataclass(frozen=True)
 class Enclosure:
-    """The truth about one array, in floats: ``|truth - (nearest + residual)| <= radius``.
+    """The truth about one array, in floats: ``|truth - (nearest + residual)| <= radius``, up to the residual's own rounding.
 
     Parameters
     ----------
     balls : Balls
         The exact numbers, as balls.
-    nearest, residual : ndarray
-        float64 arrays that add up to the balls' midpoints.
+    nearest : ndarray
+        The balls' midpoints in float64.
     radius : ndarray
         Bound on what the truth may differ from that.
     allowance : ndarray
@@ -57,9 +57,14 @@ class Enclosure:
 
     balls: s.Balls
     nearest: np.ndarray
-    residual: np.ndarray
     radius: np.ndarray
     allowance: np.ndarray
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        """What the midpoints are beyond `nearest`."""
+        with s.exact(LAST_BITS):
+            return s.to_float(self.balls - s.lift(np.where(np.isfinite(self.nearest), self.nearest, 0.0)))
 
     @property
     def sharp(self) -> bool:
@@ -118,9 +123,6 @@ def enclose(truths: Sequence[s.Balls], honest: Sequence[s.Balls], model: Model) 
     shapes = [t.shape for t in truths]
     truth, rough = (s.boxed(np.concatenate([np.asarray(x).reshape(-1) for x in xs])) for xs in (truths, honest))
     nearest = s.to_float(truth)
-    finite = np.isfinite(nearest)
-    anchor = nearest if finite.all() else np.where(finite, nearest, 0.0)
-    residual = s.to_float(truth - s.lift(anchor))
     reach = s.to_float(_abs_upper(np.asarray(rough - truth)))
     radius = s.to_float(_radius(np.asarray(truth)))
     with np.errstate(all="ignore"):
@@ -130,7 +132,7 @@ def enclose(truths: Sequence[s.Balls], honest: Sequence[s.Balls], model: Model) 
     allowance[(reach == 0) & (nearest == 0)] = 0.0
     cuts = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
     return [
-        Enclosure(t, *(part[start:stop].reshape(t.shape) for part in (nearest, residual, radius, allowance)))
+        Enclosure(t, *(part[start:stop].reshape(t.shape) for part in (nearest, radius, allowance)))
         for t, start, stop in zip(truths, cuts[:-1], cuts[1:], strict=True)
     ]
 
@@ -191,7 +193,7 @@ class Certificate:
             blur = arb(1, LOSSY_ULPS * model.ulp)
             inputs = [x * blur for x in _lifted(self.question.program)]
             values = forward(self.question.program, inputs, run, after=lambda x: x * blur)
-            pulled, _ = backward(self.question.program, values, s.lift(self.question.cotangent), run, textbook=True)
+            pulled, _ = backward(self.question.program, values, s.lift(self.question.cotangent), run, textbook=True, poles=True)
         with s.exact(self.bits):
             value = s.to_float(_abs_upper(np.asarray(values[-1] - self.value.balls)))
             bounds = tuple(
@@ -276,13 +278,16 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
     """The certificate for one script of branches at ties."""
     program, dtype = question.program, model.dtype
     inputs, cotangent = _lifted(program), s.lift(question.cotangent)
-    bits, honest = FIRST_BITS, None
+    bits, honest, poles = FIRST_BITS, None, False
     while bits <= LAST_BITS:
         attempt = s.Branches(script=branches.script)
         try:
             with s.exact(bits, attempt):
                 values = forward(program, inputs, attempt)
                 gradients, cotangents = backward(program, values, cotangent, attempt)
+                if not _finite(gradients):
+                    poles = True
+                    gradients, cotangents = backward(program, values, cotangent, attempt, poles=True)
         except s.Undecided:
             bits *= 2
             continue
@@ -296,7 +301,7 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             settle = model.settle if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else None
             with s.working(dtype, replay, model.unit) as run:
                 rough = forward(program, inputs, run, after=settle)
-                honest = (rough[-1], backward(program, rough, cotangent, run, after=settle)[0])
+                honest = (rough[-1], backward(program, rough, cotangent, run, after=settle, poles=poles)[0])
             if replay.doubtful:
                 return _unknown(question, model, "rounding decides which branch a comparison takes")
         with s.exact(bits):
@@ -321,8 +326,12 @@ def _range(values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[float, flo
     return small, float(positive.max(initial=0.0))
 
 
+def _finite(arrays: Sequence[Any]) -> bool:
+    return all(bool(s.finite(x).all()) for x in arrays if x is not None)
+
+
 def _out_of_range(span: tuple[float, float], values: Sequence[Any], gradients: Sequence[Any], dtype: np.dtype) -> str:
-    if not all(s.finite(x).all() for x in (values[-1], *gradients) if x is not None):
+    if not _finite([values[-1], *gradients]):
         return "not differentiable here, or outside the domain"
     if span[1] > float(np.finfo(dtype).max):
         return f"a value of the program is beyond the range of {dtype}"

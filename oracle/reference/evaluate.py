@@ -118,6 +118,7 @@ def backward(
     textbook: bool = False,
     interfere: Mapping[str, Pulled] | None = None,
     after: Callable[[Any], Any] | None = None,
+    poles: bool = False,
 ) -> tuple[list[Any], list[Any]]:
     """Pull `cotangent` of the last value back to every input.
 
@@ -137,6 +138,8 @@ def backward(
 
     after : callable, optional
         As in `forward`, applied to what each rule returns.
+    poles : bool
+        Whether to look, after each elementwise rule, for poles that nothing flows through.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def backward(
             if branches is not None:
                 branches.at((number, k))
             pulled = _array(_step_pull(step, k, g, y, operands, textbook))
-            if op.elementwise and s.is_object(pulled):
+            if poles and op.elementwise:
                 pulled = _without_idle_poles(pulled, g)
             if after is not None:
                 pulled = after(pulled)

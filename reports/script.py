@@ -1,0 +1,319 @@
+'''Scripts: a case as a stand-alone program in the library's own words, which needs that library and NumPy alone.
+
+A backend that wants its cases to have scripts has a table ``SCRIPT`` of templates, filled in as `str.format` does. MyGrad's::
+
+    SCRIPT = {
+        "import": "import mygrad as mg",
+        "leaf": "{x} = mg.tensor({x}, constant={constant}, copy=False)",
+        "run": """
+            def run({inputs}):
+                {leaves}
+                {steps}
+                value = np.array({out}.data)
+                {out}.backward(COTANGENT)
+                return value, [{gradients}]
+        """,
+        "gradient": "{x}.grad",
+        "step": "{y} = mg.{op}({args})",
+        "steps": {"concatenate": "{y} = mg.concatenate([{xs}]{params})", ...},
+    }
+
+``import``
+    lines that import the library.
+``leaf``
+    how an input that is an array becomes the library's own ({x} is its name, {constant} True or False).
+``list``
+    the same for a constant nested list (left out, it stays one).
+``run``
+    a function from the inputs to the value and a list of the variables' gradients, with the slots {inputs}, {variables} (names
+    with commas), {leaves}, {constants} (the leaf lines of all inputs, of those that are no variables), {steps} (lines),
+    {out} (the last value's name) and {gradients} (``gradient`` for each variable, with commas).
+``step``, and ``steps`` by op name where an op is spelled otherwise
+    one step: {y} is the name of what comes out, {op} the op's, {0} {1} the operands, {xs} all of them, {params} the parameters
+    as ``, key=value``, {args} operands and parameters, {values} the operands and the parameters' values, {constant} whether the
+    value is a constant, and each parameter by its name ("None" where it is not given).
+``masked``
+    the same for a step with NumPy's ``where=``: {xs} are the operands without the last, which is {under}.
+``cast``
+    where the library has no ``dtype=``: how an operand {x} is brought to {dtype} first.
+'''
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from string import Formatter
+from typing import Any
+
+import numpy as np
+
+from ..oracle.program import Input, Program, as_tuple, decode_index, letter
+from ..oracle.reference import forward
+from .case import Arrays, Case
+
+__all__ = ["array_words", "script"]
+
+#: The width of a script's lines, as far as arrays go.
+WIDTH = 100
+
+
+def script(case: Case, backend: Any) -> str | None:
+    """A script that shows the case, prints got and expected, and exits with status 1 while the fault is there.
+
+    Parameters
+    ----------
+    case : Case
+    backend : Backend
+        Its ``SCRIPT`` says how; None comes back where it has none.
+    """
+    words = getattr(backend, "SCRIPT", None)
+    if words is None:
+        return None
+    program = case.question.program
+    versions = ", ".join(f"{package} {version}" for package, version in case.versions.items())
+    head = f"{case.backend}: {case.verdict}" + (f", {case.where}: {case.reason}" if case.where else "")
+    blocks = [
+        f'"""{_safe(head)}\n\nFound with {versions or "unknown versions"}. Exits with status 1 while the fault is there.\n"""',
+        f"import sys\n\n{words['import']}\nimport numpy as np\n",
+        f"def inputs():\n{_indented(_input_lines(program))}\n    return {_sequence(_letters(program))}\n",
+        f"COTANGENT = {array_words(case.question.cotangent)}\n",
+        _run(program, words) + "\n",
+        *_main(case, bool(getattr(backend, "numpy_dtypes", False))),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _safe(text: str) -> str:
+    """Text as it may stand in a docstring."""
+    return textwrap.fill(text.replace("\\", "/").replace('"', "'"), WIDTH)
+
+
+def _letters(program: Program) -> list[str]:
+    return [letter(n) for n in range(len(program.inputs))]
+
+
+def _indented(lines: Iterable[str], by: int = 4) -> str:
+    return textwrap.indent("\n".join(lines), " " * by)
+
+
+def _sequence(words: Iterable[str]) -> str:
+    words = list(words)
+    return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
+
+
+def _chosen(program: Program, arrays: Arrays) -> list[np.ndarray]:
+    """The value's array and those of the variables' gradients; none where there is nothing to compare with."""
+    return [a for n, a in enumerate(arrays) if a is not None and (n == 0 or n - 1 in program.variables)]
+
+
+def _table(name: str, arrays: list[np.ndarray]) -> str:
+    return f"{name} = [\n" + _indented(f"{array_words(a)}," for a in arrays) + "\n]" if arrays else f"{name} = []"
+
+
+# -- inputs ------------------------------------------------------------------------------------------------------------------
+
+
+def array_words(x: np.ndarray) -> str:
+    """Source of an array, every digit kept, short decimals short.
+
+    Examples
+    --------
+    >>> print(array_words(np.array([0.1, np.inf], dtype=np.float32)))
+    np.array([0.1, np.inf], dtype="float32")
+    """
+    dtype = "" if x.dtype in (np.float64, np.bool_) or (x.dtype == np.int64 and x.size) else f', dtype="{x.dtype}"'
+    if x.size == 0:
+        return f"np.zeros({x.shape!r}{dtype})"
+    text = np.array2string(
+        x, separator=", ", threshold=x.size + 1, max_line_width=WIDTH, formatter={"all": _number}, prefix="np.array("
+    )
+    return f"np.array({text}{dtype})"
+
+
+def _number(x: Any) -> str:
+    text = str(x)
+    return {"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"}.get(text, text)
+
+
+def _plain(value: Any) -> str:
+    """Source of a Python number or nested list."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_plain, value)) + "]"
+    return f'float("{value}")' if isinstance(value, float) and not np.isfinite(value) else repr(value)
+
+
+def _input_lines(program: Program) -> list[str]:
+    lines = []
+    for name, i in zip(_letters(program), program.inputs, strict=True):
+        lines += _laid_out(name, i) if i.kind == "array" else [f"{name} = {_plain(i.data.tolist())}"]
+    return lines
+
+
+def _laid_out(name: str, i: Input) -> list[str]:
+    """Lines that make an input's array in its layout."""
+    words, shape, itself = array_words(i.data), i.data.shape, i.materialise()
+    if i.layout == "F" and i.data.ndim > 1:
+        return [f"{name} = np.asfortranarray({words})"]
+    if i.layout == "reversed" and i.data.ndim:
+        turn = "[" + ", ".join(["::-1"] * i.data.ndim) + "]"
+        return [f"{name} = {words}{turn}.copy(){turn}"]
+    if i.layout == "strided" and i.data.ndim:
+        return [f"{name} = np.repeat({words}, 2, axis=-1)[..., ::2]"]
+    if i.layout == "broadcast" and 0 in itself.strides:
+        once = itself[tuple(slice(0, 1) if s == 0 and n > 1 else slice(None) for s, n in zip(itself.strides, shape, strict=True))]
+        return [f"{name} = np.broadcast_to({array_words(once)}, {shape!r})"]
+    if i.layout == "read-only":
+        return [f"{name} = {words}", f"{name}.flags.writeable = False"]
+    if i.layout == "unaligned" and i.data.size:
+        room = f"np.zeros({i.data.nbytes + 1}, np.uint8)[1:].view(np.{i.data.dtype}).reshape({shape!r})"
+        return [f"{name} = {room}", f"{name}[...] = {words}"]
+    return [f"{name} = {words}"]
+
+
+# -- the program ---------------------------------------------------------------------------------------------------------------
+
+
+class _Slots(dict[str, str]):
+    """Parameters that are not given are None."""
+
+    def __missing__(self, key: str) -> str:
+        return "None"
+
+
+def _run(program: Program, words: Mapping[str, Any]) -> str:
+    leaves = {n: line for n, i in enumerate(program.inputs) if (line := _leaf(letter(n), i, words))}
+    variables = [letter(n) for n in program.variables]
+    slots = {
+        "inputs": ", ".join(_letters(program)),
+        "variables": ", ".join(variables),
+        "leaves": "\n".join(leaves.values()),
+        "constants": "\n".join(line for n, line in leaves.items() if n not in program.variables),
+        "steps": "\n".join(_step(program, n, words) for n in range(len(program.steps))),
+        "out": letter(len(program.inputs) + len(program.steps) - 1),
+        "gradients": ", ".join(words.get("gradient", "").format(x=x) for x in variables),
+    }
+    lines = []
+    for line in textwrap.dedent(words["run"]).strip("\n").split("\n"):
+        filled = line.format(**slots)
+        alone = line.strip() in ("{leaves}", "{constants}", "{steps}")
+        if not alone:
+            lines.append(filled)
+        elif slots[line.strip()[1:-1]]:
+            lines.append(_indented(slots[line.strip()[1:-1]].split("\n"), len(line) - len(line.lstrip())))
+    return "\n".join(lines)
+
+
+def _leaf(name: str, i: Input, words: Mapping[str, Any]) -> str:
+    template = {"array": words.get("leaf", ""), "list": words.get("list", ""), "number": ""}[i.kind]
+    return str(template.format(x=name, constant=i.constant))
+
+
+def _step(program: Program, number: int, words: Mapping[str, Any]) -> str:
+    step, y = program.steps[number], len(program.inputs) + number
+    names = [letter(a) for a in step.args]
+    params = {key: _param(key, value) for key, value in step.params.items()}
+    if "cast" in words and params.get("dtype", "None") != "None":
+        dtype = params.pop("dtype")
+        names = [words["cast"].format(x=x, dtype=dtype) for x in names]
+    masked = "where" in params
+    xs = names[:-1] if masked else names
+    given = [f"{key}={value}" for key, value in params.items()]
+    slots = _Slots(
+        params, y=letter(y), op=step.op, xs=", ".join(xs), args=", ".join([*xs, *given]),
+        params="".join(f", {g}" for g in given), values=", ".join([*xs, *params.values()]),
+        under=names[-1] if names else "", constant=str(program.is_constant(y)),
+    )  # fmt: skip
+    template = words["masked"] if masked else words.get("steps", {}).get(step.op, words["step"])
+    return Formatter().vformat(template, names, slots)
+
+
+def _param(key: str, value: Any) -> str:
+    if key == "index":
+        return ", ".join(map(_place, decode_index(value))) or "()"
+    if key == "where" and not isinstance(value, bool):
+        return array_words(np.asarray(value))
+    return repr(as_tuple(value))
+
+
+def _place(part: Any) -> str:
+    """One part of an index, as it stands between brackets."""
+    if isinstance(part, slice):
+        ends = ["" if end is None else str(end) for end in (part.start, part.stop)]
+        return ":".join(ends if part.step is None else [*ends, str(part.step)])
+    if isinstance(part, np.ndarray):
+        return array_words(part)
+    return "..." if part is Ellipsis else repr(part)
+
+
+# -- what is said ----------------------------------------------------------------------------------------------------------------
+
+RUN = """\
+given = inputs()
+with np.errstate(all="ignore"):
+    value, gradients = run(*given)
+fine = []
+"""
+
+COMPARE = """\
+for name, got, expected, allowance in zip(NAMES, [value, *gradients], EXPECTED, ALLOWANCE):
+    got = np.zeros_like(expected) if got is None else np.asarray(got)
+    right = got.shape == expected.shape and bool((np.abs(got.astype(float) - expected) <= allowance).all())
+    print(f"{name}: {'right' if right else 'WRONG'}\\n  got      {got!r}\\n  expected {expected!r}\\n  give or take {allowance!r}")
+    fine.append(right)
+"""
+
+SLOPE = """\
+# At a kink there are many subgradients; along SLOPE, a direction among the gradients, none of them exceeds MOST.
+slope = sum(float((np.asarray(g) * s).sum()) for g, s in zip(gradients, SLOPE) if g is not None)
+print(f"along SLOPE: {'right' if slope <= MOST else 'WRONG'}\\n  got      {slope!r}\\n  expected at most {MOST!r}")
+fine.append(slope <= MOST)
+"""
+
+CONTRACT = """\
+first = [np.array(x) for x in (value, *gradients) if x is not None]
+cotangent = COTANGENT.copy()
+value_again, gradients_again = run(*inputs())
+still = [np.array(x) for x in (value, *gradients) if x is not None]
+second = [np.array(x) for x in (value_again, *gradients_again) if x is not None]
+variables = [given[n] for n in VARIABLES]
+memory = [x for x in given if isinstance(x, np.ndarray)]
+shared = [np.may_share_memory(g, x) for n, g in enumerate(gradients) if g is not None for x in memory + gradients[:n] if x is not None]
+rules = {
+    "the value's shape": np.shape(value) == COTANGENT.shape,
+    "the value's dtype": VALUE_DTYPE in (None, np.asarray(value).dtype),
+    "a gradient for each variable that the value depends on": all(gradients[n] is not None for n in REACHED),
+    "gradients are arrays": all(g is None or isinstance(g, np.ndarray) for g in gradients),
+    "gradients' shapes": all(g is None or np.shape(g) == x.shape for g, x in zip(gradients, variables)),
+    "gradients' dtypes": all(g is None or g.dtype == x.dtype for g, x in zip(gradients, variables)),
+    "gradients share no memory": not any(shared),
+    "inputs are left as they were": all(np.array_equal(x, y, equal_nan=True) for x, y in zip(given, inputs())),
+    "the cotangent is left as it was": np.array_equal(COTANGENT, cotangent),
+    "a second run changes nothing": all(np.array_equal(x, y, equal_nan=True) for x, y in zip(first, still)),
+    "a second run gives the same": all(np.array_equal(x, y, equal_nan=True) for x, y in zip(first, second)),
+}
+for rule, kept in rules.items():
+    print(f"{rule}: {'kept' if kept else 'BROKEN'}")
+fine.extend(rules.values())
+"""
+
+
+def _main(case: Case, numpy_dtypes: bool) -> list[str]:
+    """Blocks: what the main function needs to know, and the function."""
+    program, bounds = case.question.program, case.bounds
+    names = ["value", *(f"gradient of {letter(n)}" for n in program.variables)]
+    known, body = [], [RUN]
+    if bounds.expected:
+        known += [f"NAMES = {names!r}", _table("EXPECTED", _chosen(program, bounds.expected))]
+        known.append(_table("ALLOWANCE", _chosen(program, bounds.allowance)))
+        body.append(COMPARE)
+    if bounds.slope:
+        known += [_table("SLOPE", _chosen(program, bounds.slope)), f"MOST = {bounds.most!r}"]
+        body.append(SLOPE)
+    if case.verdict == "contract":
+        with np.errstate(all="ignore"):
+            dtype = np.asarray(forward(program, [i.data for i in program.inputs])[-1]).dtype
+        reached = [place for place, n in enumerate(program.variables) if reaches(program, n)]
+        known.append(f"VARIABLES, REACHED, VALUE_DTYPE = {program.variables!r}, {reached!r}, {str(dtype) if numpy_dtypes else None!r}")
+        body.append(CONTRACT)
+    body.append("sys.exit(0 if all(fine) else 1)")
+    return ["\n".join(known)] * bool(known) + ["def main():\n" + textwrap.indent("".join(body), "    "), 'if __name__ == "__main__":\n    main()']

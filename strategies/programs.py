@@ -1,0 +1,564 @@
+"""Questions: programs that grow on live values, with data, a cotangent and directions; nothing that is drawn is thrown away.
+
+While a program is drawn the reference runs beside it on floats, so that the values at hand decide what can come next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ..oracle.program import Input, Program, Question, Step, encode_index
+from ..oracle.reference.evaluate import backward, step_forward
+from . import parameters as p
+from .arrays import BESIDE, BROADCAST, FIRST, LARGEST, Look, numbers, override, repeated
+from .catalogue import CATALOGUE, KINKS, Row, rows
+from .choices import Choose
+from .domains import NEAR, SAFE, Domain
+from .shapes import (
+    LARGE_EINSUM, LARGE_MATMUL, MOST_ELEMENTS, SHAPES, Shape, chain, fits, matmul_partners, partners,
+)  # fmt: skip
+
+__all__ = ["einsum_calls", "indices", "programs", "questions"]
+
+ANY = Domain("(-inf, inf)")
+#: Gradients beyond this share of the dtype's range are not asked for.
+_FARTHEST = 2.0**-20
+#: One question in so many about `matmul` or `einsum` is large enough for a library's fast path.
+LARGE_ONCE_IN = 60
+#: Exact ties of the inputs at most: each doubles the branches of the certificate.
+_MOST_TIES = 5
+#: How often tamer numbers are taken from the seed where a step's value would be too large, or the op singular.
+_ATTEMPTS = 8
+#: NumPy's keywords, once in twelve each.
+_KEYWORDS = ("",) * 10 + ("where", "dtype")
+
+
+@dataclass(eq=False)
+class Value:
+    """A value of the growing program: an input, or what a step made.
+
+    Parameters
+    ----------
+    data : ndarray
+        An input's numbers; a computed value in float64.
+    dtype : dtype
+        What NumPy makes of it.
+    look : Look, optional
+        Of inputs.
+    domain : Domain
+        Of inputs: where the numbers were drawn from.
+    """
+
+    data: np.ndarray
+    dtype: np.dtype
+    look: Look | None = None
+    domain: Domain = ANY
+
+    @property
+    def computed(self) -> bool:
+        return self.look is None
+
+    @property
+    def plain(self) -> np.ndarray:
+        """The numbers as the reference is to see them while the program grows."""
+        return self.data.astype(np.float64) if self.data.dtype.kind == "f" else self.data
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether any step can take this: a float array."""
+        return self.dtype.kind == "f" and (self.look is None or self.look.kind == "array")
+
+    @property
+    def weak(self) -> Any:
+        """What NumPy's promotion goes by: a Python number has no say in the precision."""
+        return self.data.item() if self.look is not None and self.look.kind == "number" else self.dtype
+
+    def suits(self, domain: Domain) -> bool:
+        """Whether a step that asks for `domain` can take this."""
+        return not domain.whole and domain.contains(self.data, SAFE if self.computed else NEAR)
+
+
+class Ungrown(Exception):
+    """An op does not apply to the value at hand; the program is left as it was."""
+
+
+@dataclass
+class Growth:
+    """A program while it is drawn."""
+
+    choose: Choose
+    dtypes: Sequence[str]
+    dtype: np.dtype = field(init=False)
+    rng: np.random.Generator = field(init=False)
+    codes: list[int] = field(init=False)
+    values: list[Value] = field(default_factory=list)
+    steps: list[tuple[str, list[Value], dict[str, Any], Value]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.dtype = np.dtype(self.choose.of(self.dtypes))
+        self.rng, self.codes = self.choose.rng(), self.choose.codes()
+
+    # -- operands ------------------------------------------------------------------------------------------------------
+
+    def fresh(self, domain: Domain, shape: Shape, look: Look) -> Value:
+        """A new input; it joins the program when a step takes it."""
+        if look.kind == "list" and (not shape or 0 in shape):
+            look = Look(constant=True)
+        others = [d for d in self.dtypes if d != self.dtype]
+        exact = look.kind != "array" or look.dtype == "other"
+        if domain.whole:
+            dtype = np.dtype("bool" if domain.text == "booleans" else look.dtype if look.dtype in ("int32", "int64") else "int64")
+        elif look.dtype == "other":
+            dtype = np.dtype(others[0]) if others else self.dtype
+        elif look.kind != "array" and not look.dtype:
+            dtype = np.dtype(np.float64)
+        else:
+            dtype = np.dtype(look.dtype or self.dtype)
+        value = Value(np.empty(()), dtype, look, domain)
+        value.data = self.data(value, shape, dyadic=exact)
+        return value
+
+    def data(self, value: Value, shape: Shape, tame: bool = False, dyadic: bool = False) -> np.ndarray:
+        """Numbers for a new input."""
+        out = numbers(self.rng, shape, value.domain, value.dtype, tame=tame, dyadic=dyadic)
+        return repeated(out) if value.look is not None and value.look.layout == "broadcast" else out
+
+    def first(self, row: Row, domain: Domain, base: Value | None) -> Value:
+        """The operand that a gradient is asked for: the value at hand, or a new input."""
+        return base if base is not None else self.fresh(domain, self.choose.of(SHAPES[row.shapes]), self.choose.of(FIRST))
+
+    def beside(self, domain: Domain, shapes: Sequence[Shape], base: Value, looks: Sequence[Look] = BESIDE) -> Value:
+        """Another operand: a new input, or the same value again, or an earlier one."""
+        if domain.whole:
+            return self.fresh(domain, self.choose.of(shapes), self.choose.of(WHOLE_LOOKS) if domain.text != "booleans" else Look())
+        number = self.choose.below(len(looks) + (9 if self.values else 3))
+        if number >= len(looks):
+            earlier = [base] if number < len(looks) + 3 else [v for v in self.values[::-1] if v is not base]
+            usable = [v for v in earlier if v.data.shape in shapes and v.ordinary and v.suits(domain)]
+            if usable:
+                return self.choose.of(usable)
+            number = 0
+        look = looks[number]
+        shape = () if look.kind == "number" and () in shapes else self.choose.of(shapes)
+        if look.kind == "number" and shape:
+            look = Look(constant=True)
+        return self.fresh(domain, shape, look)
+
+    def roles(self, row: Row, base: Value | None, places: Sequence[int] | None = None) -> tuple[tuple[Domain, ...], int]:
+        """Domains for the operands, and the place where the value at hand stands."""
+        if base is not None and not fits(row.shapes, base.data.shape):
+            raise Ungrown
+        possible = [
+            (domains, j)
+            for domains in row.alternatives
+            for j in (range(len(domains)) if places is None else places)
+            if (not domains[j].whole if base is None else base.suits(domains[j]))
+        ]
+        if not possible:
+            raise Ungrown
+        return self.choose.of(possible)
+
+    # -- one step --------------------------------------------------------------------------------------------------------
+
+    def step(self, row: Row, base: Value | None) -> Value:
+        """Append a step with this op: on `base`, or on new inputs.
+
+        Raises
+        ------
+        Ungrown
+            Where the op does not apply to `base`, or its value would be too large.
+        """
+        operands, params = PATTERNS[row.pattern](self, row, base)
+        new = list({id(v): v for v in operands if not any(v is w for w in self.values)}.values())
+        codes, self.codes = (self.codes, []) if base is None else (self.codes[:1], self.codes[1:])
+        for code in codes:
+            self.override(row, operands, new, code)
+        self.keywords(row, operands, params, new)
+        value = self.value(row, operands, params)
+        for _ in range(_ATTEMPTS):
+            if value is not None:
+                break
+            for v in new:
+                if v.look is not None and v.look.layout == "broadcast":
+                    v.look = replace(v.look, layout="C")
+                v.data = self.data(v, v.data.shape, tame=True, dyadic=True)
+            value = self.value(row, operands, params)
+        if value is None:
+            raise Ungrown
+        made = Value(value, self.result_dtype(row, operands, params))
+        self.values += [*new, made]
+        self.steps.append((row.op, operands, params, made))
+        return made
+
+    def override(self, row: Row, operands: list[Value], new: list[Value], code: int) -> None:
+        """Put a special point into one of the new inputs; a tie is with another operand where they go elementwise."""
+        if not new:
+            return
+        code, which = divmod(code, len(new))
+        target, partner = new[which], None
+        if row.kink == "tie":
+            other = next((v for v in operands if v is not target and not v.domain.whole), None)
+            if other is not None and np.broadcast_shapes(other.data.shape, target.data.shape) == target.data.shape:
+                partner = np.broadcast_to(other.plain.astype(target.dtype), target.data.shape)
+        if target.data.size and target.look is not None and target.look.kind == "array":
+            override(target.data, code, row.specials, target.domain, partner)
+
+    def keywords(self, row: Row, operands: list[Value], params: dict[str, Any], new: list[Value]) -> None:
+        """Now and then NumPy's ``dtype=``, or ``where=`` with the array whose elements stay where the mask is false."""
+        word = self.choose.of(_KEYWORDS) if row.keywords else ""
+        if word == "dtype" and len(self.dtypes) > 1:
+            wanted = np.dtype(self.choose.of(self.dtypes))
+            if all(_holds(wanted, v) for v in operands):
+                params["dtype"] = wanted.name
+        elif word == "where":
+            shape = np.broadcast_shapes(*(v.data.shape for v in operands))
+            out = self.fresh(ANY, shape, self.choose.of(OUT_LOOKS))
+            out.dtype = self.result_dtype(row, operands, params)
+            out.data = self.data(out, shape)
+            params["where"] = True
+            if out.data.size and self.rng.integers(4):
+                mask = self.rng.integers(0, 2, shape[self.rng.integers(0, len(shape) + 1) :]).astype(bool)
+                params["where"] = mask.tolist()
+                for v in new:  # what the mask hides may lie outside the domain
+                    if v.data.shape == shape and v.dtype.kind == "f" and not v.domain.whole and self.rng.integers(2):
+                        hidden = np.array([0.0, -1.0, 2.0, 1.0])[self.rng.integers(0, 4, shape)]
+                        v.data = np.where(np.broadcast_to(mask, shape), v.data, hidden).astype(v.dtype)
+            operands.append(out)
+            new.append(out)
+
+    def value(self, row: Row, operands: list[Value], params: dict[str, Any]) -> np.ndarray | None:
+        """What the step computes, or None where it is too large, or at a point where the op is singular."""
+        plain = [v.plain for v in operands]
+        value = np.asarray(step_forward(Step(row.op, (), params), plain), np.float64)
+        limit = LARGEST[min((self.dtype, *(v.dtype for v in operands if v.dtype.kind == "f")), key=lambda d: d.itemsize).name]
+        if not (np.abs(value) <= limit).all() or not row.value_domain.contains(value, SAFE):
+            return None
+        if value.size > max(MOST_ELEMENTS, *(v.data.size for v in operands)):
+            return None
+        gaps = KINKS[row.kink](*plain[: len(row.domains)]) if row.kink else np.ones(1)
+        if any(v.computed for v in operands):
+            return value if (gaps > SAFE).all() else None
+        return value if (gaps == 0).sum() <= _MOST_TIES else None
+
+    def result_dtype(self, row: Row, operands: list[Value], params: dict[str, Any]) -> np.dtype:
+        """The dtype that NumPy gives the value."""
+        if "where" in params:
+            return operands[-1].dtype
+        if "dtype" in params:
+            return np.dtype(params["dtype"])
+        if row.pattern in ("update", "assignment"):
+            return operands[0].dtype
+        return np.result_type(*(v.weak for v in operands if v.domain.text != "booleans"))
+
+    # -- the whole ---------------------------------------------------------------------------------------------------------
+
+    def grow(self, names: Sequence[str | None], pool: Sequence[Row]) -> None:
+        """Append a step for each name; for None, whatever applies to the value at hand."""
+        latest: Value | None = None
+        for name in names:
+            if name is None:
+                start = self.choose.below(len(pool))
+                order = [*pool[start:], *pool[:start]]
+            else:
+                order = [CATALOGUE[name]]
+            latest = self.any_of(order, latest)
+
+    def any_of(self, order: Sequence[Row], latest: Value | None) -> Value:
+        """A step with the first op that applies; where none does, with the first on new inputs."""
+        for row in order if latest is not None else ():
+            try:
+                return self.step(row, latest)
+            except Ungrown:
+                continue
+        return self.step(order[0], None)
+
+    def question(self, keep: int) -> Question:
+        """The program, at least its first `keep` steps, with a cotangent and directions."""
+        while True:
+            inputs = [v for v in self.values if not v.computed]
+            number = {id(v): n for n, v in enumerate([*inputs, *(made for *_, made in self.steps)])}
+            program = Program(
+                tuple(Input(v.data, v.look.constant, v.look.kind, v.look.layout) for v in inputs if v.look is not None),
+                tuple(Step(op, tuple(number[id(v)] for v in operands), params) for op, operands, params, _ in self.steps),
+            )
+            last = self.steps[-1][-1]
+            cotangent = numbers(self.rng, last.data.shape, ANY, last.dtype, tame=bool(self.rng.integers(2)))
+            if cotangent.size > 1 and not self.rng.integers(4):
+                cotangent[tuple(self.rng.integers(0, n) for n in cotangent.shape)] = 0
+            if len(self.steps) <= keep or self.within_range(program, inputs, cotangent):
+                break
+            *_, gone = self.steps.pop()
+            self.values = [v for v in self.values if v is not gone]
+        directions = tuple(
+            None if i.constant else _DIRECTIONS[self.rng.integers(0, len(_DIRECTIONS), i.data.shape)] for i in program.inputs
+        )
+        return Question(program, cotangent, directions)
+
+    def within_range(self, program: Program, inputs: list[Value], cotangent: np.ndarray) -> bool:
+        """Whether the gradients are well within the range of the dtype."""
+        values = [v.plain for v in inputs] + [made.data for *_, made in self.steps]
+        gradients, _ = backward(program, values, cotangent.astype(np.float64))
+        limit = float(np.finfo(program.working_dtype).max) * _FARTHEST
+        return all((np.abs(g) < limit).all() for g in gradients if g is not None)
+
+
+_DIRECTIONS = np.array([1.0, -1.0, 2.0, -2.0, 3.0, -3.0])
+WHOLE_LOOKS = (Look(constant=True), Look("number"), Look(constant=True, dtype="int32"))
+OUT_LOOKS = (Look(), Look(), Look(constant=True), Look(layout="F"), Look(layout="strided"))
+
+
+def _holds(dtype: np.dtype, v: Value) -> bool:
+    """Whether ``dtype=`` would not round this operand."""
+    if v.dtype.kind != "f" or v.dtype.itemsize <= dtype.itemsize:
+        return True
+    return not v.computed and bool((v.data.astype(dtype) == v.data).all())
+
+
+# -- patterns: how operands go together ---------------------------------------------------------------------------------------
+
+Made = tuple[list[Value], dict[str, Any]]
+
+
+def _broadcasting(g: Growth, row: Row, base: Value | None) -> Made:
+    """One operand an entry of the row's domains; an update keeps its first operand's shape."""
+    domains, place = g.roles(row, base)
+    first = g.first(row, domains[place], base)
+    shape, operands = first.data.shape, []
+    for j, domain in enumerate(domains):
+        if j == place:
+            operands.append(first)
+            continue
+        way = "both" if row.pattern != "update" else "down" if place == 0 else "up"
+        looks = BROADCAST if row.pattern != "update" or place == 0 else UPDATED
+        operands.append(g.beside(domain, partners(shape, way), first, looks))
+        shape = np.broadcast_shapes(shape, operands[-1].data.shape)
+    if row.pattern == "update" and operands[0].dtype.kind != "f":
+        raise Ungrown
+    return operands, row.params(g.choose, first.data.shape)
+
+
+#: What is updated in place: a float array.
+UPDATED = tuple(look for look in BESIDE if look.dtype in ("", "other"))
+
+
+def _sequence(g: Growth, row: Row, base: Value | None) -> Made:
+    """Two to four operands that broadcast."""
+    (domain, *_), _ = g.roles(row, base)
+    first = g.first(row, domain, base)
+    count = 2 + g.choose.below(3)
+    place, shape = g.choose.below(count), first.data.shape
+    operands = []
+    for j in range(count):
+        operands.append(first if j == place else g.beside(domain, partners(shape), first, BROADCAST))
+        shape = np.broadcast_shapes(shape, operands[-1].data.shape)
+    return operands, {}
+
+
+def _joint(g: Growth, row: Row, base: Value | None) -> Made:
+    """One to three operands that differ along the axis of joining only."""
+    (domain, *_), _ = g.roles(row, base)
+    first = g.first(row, domain, base)
+    shape = first.data.shape
+    params = row.params(g.choose, shape)
+    axis = params["axis"]
+    if axis is None:
+        shapes: tuple[Shape, ...] = (shape, shape, (2,), (1, 3), (0,))
+    else:
+        axis %= len(shape)
+        shapes = (shape, shape, *((*shape[:axis], n, *shape[axis + 1 :]) for n in (1, 2, 3, 0)))
+    others = [g.beside(domain, shapes, first) for _ in range(g.choose.of((1, 1, 2, 0)))]
+    others.insert(g.choose.below(len(others) + 1), first)
+    return others, params
+
+
+def _pile(g: Growth, row: Row, base: Value | None) -> Made:
+    """One to three operands of the same shape."""
+    (domain, *_), _ = g.roles(row, base)
+    first = g.first(row, domain, base)
+    others = [g.beside(domain, (first.data.shape,), first) for _ in range(g.choose.of((1, 1, 2, 0)))]
+    others.insert(g.choose.below(len(others) + 1), first)
+    return others, row.params(g.choose, first.data.shape)
+
+
+def _matmul(g: Growth, row: Row, base: Value | None) -> Made:
+    (domain, *_), _ = g.roles(row, base)
+    if base is None and g.choose.rarely(LARGE_ONCE_IN):
+        return _large(g, g.choose.of(LARGE_MATMUL)), {}
+    first, place = g.first(row, domain, base), g.choose.below(2)
+    other = g.beside(domain, matmul_partners(first.data.shape, place), first)
+    return [first, other] if place == 0 else [other, first], {}
+
+
+def _large(g: Growth, shapes: Sequence[Shape]) -> list[Value]:
+    """New inputs of these shapes, a gradient asked for each."""
+    return [g.fresh(ANY, shape, g.choose.of(FIRST)) for shape in shapes]
+
+
+def _chain(g: Growth, row: Row, base: Value | None) -> Made:
+    """Two to four matrices, the first and the last of which may be vectors."""
+    (domain, *_), _ = g.roles(row, base)
+    if base is not None and base.data.ndim > 2:
+        raise Ungrown
+    shape = base.data.shape if base is not None else g.choose.of(_MATRICES)
+    first = base if base is not None else g.fresh(domain, shape, g.choose.of(FIRST))
+    count = 2 + g.choose.below(3)
+    place = g.choose.below(count) if len(shape) == 2 else g.choose.below(2) * (count - 1)
+    shapes = chain(shape, place, count, g.choose.below(4 ** (count + 2)))
+    return [first if j == place else g.beside(domain, (s,), first) for j, s in enumerate(shapes)], {}
+
+
+_MATRICES = tuple(s for s in SHAPES["an axis"] if len(s) <= 2)
+
+
+def _einsum(g: Growth, row: Row, base: Value | None) -> Made:
+    (domain, *_), _ = g.roles(row, base)
+    if base is None and g.choose.rarely(LARGE_ONCE_IN):
+        call, large = g.choose.of(LARGE_EINSUM)
+        return _large(g, large), {"subscripts": call}
+    drawn = p.einsum_call(g.choose, None if base is None else base.data.shape)
+    if drawn is None:
+        raise Ungrown
+    subscripts, shapes, place = drawn
+    first = base if base is not None else g.fresh(domain, shapes[place], g.choose.of(FIRST))
+    operands = [first if j == place else g.beside(domain, (s,), first) for j, s in enumerate(shapes)]
+    return operands, {"subscripts": subscripts}
+
+
+def _assignment(g: Growth, row: Row, base: Value | None) -> Made:
+    """An array, and what is written into the part of it that an index names."""
+    (domain, *_), _ = g.roles(row, base)
+    first = g.first(row, domain, base)
+    index = p.index(g.choose, first.data.shape)
+    part = np.empty(first.data.shape)[index].shape
+    value = g.beside(domain, partners(part, "down"), first, BROADCAST)
+    if not _holds(first.dtype, value):
+        value = g.fresh(domain, part, Look(dtype=first.dtype.name))
+    return [first, value], {"index": encode_index(index)}
+
+
+PATTERNS: dict[str, Callable[[Growth, Row, Value | None], Made]] = {
+    "unary": _broadcasting, "binary": _broadcasting, "ternary": _broadcasting, "update": _broadcasting, "sequence": _sequence,
+    "joint": _joint, "pile": _pile, "matmul": _matmul, "chain": _chain, "einsum": _einsum, "assignment": _assignment,
+}  # fmt: skip
+
+
+# -- strategies --------------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=None)
+def _pool(allow: frozenset[str] | None) -> tuple[Row, ...]:
+    return tuple(rows(allow=allow))
+
+
+@st.composite
+def _questions(draw: Any, op: str | None, dtypes: tuple[str, ...], max_steps: int, allow: frozenset[str] | None) -> Question:
+    choose, pool = Choose(draw), _pool(allow)
+    if op is None:
+        count = min(max_steps, 2) + choose.below(max_steps - 1) if max_steps > 1 else 1
+        names: list[str | None] = [None] * count
+    else:
+        names = [None] * choose.of(tuple(n for n in (1,) * 16 + (2, 3, 4, 5) if n <= max_steps))
+        place = choose.below(len(names))
+        names[place] = op
+    with np.errstate(all="ignore"):
+        growth = Growth(choose, dtypes)
+        growth.grow(names, pool)
+        if len(names) > 1 and choose.rarely(20):
+            growth.values.insert(0, growth.fresh(ANY, choose.of(SHAPES["any"]), Look()))
+        return growth.question(keep=1 if op is None else place + 1)
+
+
+def questions(
+    op: str | None = None,
+    dtypes: Sequence[str] = ("float64", "float32"),
+    max_steps: int = 6,
+    allow: Collection[str] | None = None,
+) -> st.SearchStrategy[Question]:
+    """Questions about one op, or about programs of two to `max_steps` steps.
+
+    Parameters
+    ----------
+    op : str, optional
+        With it four questions in five are one step of this op, the others two to five steps that include it.
+    dtypes : sequence of str
+        Float dtypes to ask in, the simplest first: "float64", "float32", "float16".
+    max_steps : int
+        With 1, every program is a single step.
+    allow : collection of str, optional
+        Only these ops: those that an implementation has.
+
+    Returns
+    -------
+    SearchStrategy
+        Of `adjudge.oracle.program.Question`. At least one input is a variable, and the value depends on it.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> print(find(questions("exp"), lambda question: True).program)
+    """
+    unknown = sorted({op, *(allow or ())} - {None, *CATALOGUE})
+    if unknown:
+        raise ValueError(f"the catalogue has no {', '.join(map(repr, unknown))}; `adjudge list ops` shows all ops")
+    if allow is not None and not allow:
+        raise ValueError("allow= names no op, so there is nothing to ask; leave it out to ask about every op")
+    strange = sorted(set(dtypes) - set(LARGEST))
+    if strange or not dtypes:
+        raise ValueError(f"dtypes={tuple(dtypes)!r}: questions are asked in {', '.join(LARGEST)}")
+    if max_steps < 1:
+        raise ValueError(f"max_steps={max_steps}: a program needs at least one step")
+    return _questions(op, tuple(dtypes), max_steps, None if allow is None else frozenset(allow))
+
+
+def programs(
+    op: str | None = None,
+    dtypes: Sequence[str] = ("float64", "float32"),
+    max_steps: int = 6,
+    allow: Collection[str] | None = None,
+) -> st.SearchStrategy[Program]:
+    """Programs with their data, for tests of one's own; the parameters are those of `questions`."""
+    return questions(op, dtypes, max_steps, allow).map(lambda question: question.program)
+
+
+@st.composite
+def _indices(draw: Any, shape: Shape) -> tuple[Any, ...]:
+    return p.index(Choose(draw), shape)
+
+
+def indices(shape: Shape) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Indices into an array of `shape`: basic, new axes, ellipses, negative steps, booleans, repeated integers, mixtures.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(indices((3,)), lambda index: True)
+    (slice(None, None, None),)
+    """
+    return _indices(tuple(shape))
+
+
+@st.composite
+def _einsum_calls(draw: Any, dtype: np.dtype) -> tuple[str, list[np.ndarray]]:
+    choose = Choose(draw)
+    with np.errstate(all="ignore"):
+        growth = Growth(choose, (dtype.name,))
+        operands, params = _einsum(growth, CATALOGUE["einsum"], None)
+    return params["subscripts"], [v.data for v in operands]
+
+
+def einsum_calls(dtype: Any = np.float64) -> st.SearchStrategy[tuple[str, list[np.ndarray]]]:
+    """Calls of einsum, as subscripts and operands: traces, diagonals, ellipses, implicit outputs, repeated operands.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> subscripts, operands = find(einsum_calls(), lambda call: True)
+    """
+    return _einsum_calls(np.dtype(dtype))

@@ -1,0 +1,1 @@
+"""Benchmarks: what a certificate costs, and what judging costs; ratios within one run."""
