@@ -35,7 +35,8 @@ from .oracle.judge import Judgement, certificate_for, judge
 from .oracle.legs import Witness, exact_differences, opinion, taylor
 from .oracle.program import Question, array_to_json
 from .reports.ledger import Ledger, shipped_ledger
-from .strategies import ROWS, questions
+from .strategies import questions
+from .strategies.catalogue import CATALOGUE as ROWS
 
 __all__ = ["LEGS", "PROFILES", "Profile", "Settings", "replay", "run", "selected", "witnesses"]
 

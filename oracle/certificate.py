@@ -28,8 +28,9 @@ __all__ = ["Certificate", "Enclosure", "certify"]
 FIRST_BITS, LAST_BITS = 128, 4096
 #: The truth's ball must be this much narrower than the allowance: 2**-SHARPNESS of it.
 SHARPNESS = 10
-#: A wrong answer could hide in an allowance wider than 2**-CONDITION of the array's largest element.
-CONDITION = 10
+#: A wrong answer could hide in an allowance wider than this fraction of the array's largest element; for a dtype of few
+#: digits, in one that leaves less than half of them.
+CONDITION = 2.0**-10
 #: With more combinations of branches than this at exact ties, the subdifferential is not spanned.
 MOST_BRANCHES = 64
 #: How many units in the last place each primal value may be off for an error still to count as loss of digits.
@@ -53,12 +54,15 @@ class Enclosure:
         Bound on what the truth may differ from that.
     allowance : ndarray
         How far an honest answer may be from the truth: infinite where the working precision tells nothing.
+    ulp : float
+        One unit in the last place of the dtype, relative to the number.
     """
 
     balls: s.Balls
     nearest: np.ndarray
     radius: np.ndarray
     allowance: np.ndarray
+    ulp: float
 
     @cached_property
     def residual(self) -> np.ndarray:
@@ -79,7 +83,7 @@ class Enclosure:
     @property
     def ill_conditioned(self) -> np.ndarray:
         """Where a wrong answer could hide in the allowance."""
-        return np.asarray(~(self.allowance <= self.size * 2.0**-CONDITION)) & (self.allowance > 0)
+        return np.asarray(~(self.allowance <= self.size * max(CONDITION, self.ulp**0.5))) & (self.allowance > 0)
 
     def error(self, observed: np.ndarray) -> np.ndarray:
         """Distance of finite observed numbers from the truth, to float64's relative precision."""
@@ -132,7 +136,7 @@ def enclose(truths: Sequence[s.Balls], honest: Sequence[s.Balls], model: Model) 
     allowance[(reach == 0) & (nearest == 0)] = 0.0
     cuts = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
     return [
-        Enclosure(t, *(part[start:stop].reshape(t.shape) for part in (nearest, radius, allowance)))
+        Enclosure(t, *(part[start:stop].reshape(t.shape) for part in (nearest, radius, allowance)), model.ulp)
         for t, start, stop in zip(truths, cuts[:-1], cuts[1:], strict=True)
     ]
 

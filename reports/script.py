@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from string import Formatter
 from typing import Any
 
@@ -74,7 +75,7 @@ def script(case: Case, backend: Any) -> str | None:
     head = f"{case.backend}: {case.verdict}" + (f", {case.where}: {case.reason}" if case.where else "")
     blocks = [
         f'"""{_safe(head)}\n\nFound with {versions or "unknown versions"}. Exits with status 1 while the fault is there.\n"""',
-        f"import sys\n\n{words['import']}\nimport numpy as np\n",
+        f"import sys\n\nimport numpy as np\n{textwrap.dedent(words['import']).strip()}\n",
         f"def inputs():\n{_indented(_input_lines(program))}\n    return {_sequence(_letters(program))}\n",
         f"COTANGENT = {array_words(case.question.cotangent)}\n",
         _run(program, words) + "\n",
@@ -297,6 +298,12 @@ fine.extend(rules.values())
 """
 
 
+def _reached(program: Program, number: int) -> bool:
+    """Whether the value depends on input `number`: whether it is no constant if all other inputs are."""
+    others = tuple(replace(i, constant=n != number) for n, i in enumerate(program.inputs))
+    return not Program(others, program.steps).is_constant(len(program.inputs) + len(program.steps) - 1)
+
+
 def _main(case: Case, numpy_dtypes: bool) -> list[str]:
     """Blocks: what the main function needs to know, and the function."""
     program, bounds = case.question.program, case.bounds
@@ -312,7 +319,7 @@ def _main(case: Case, numpy_dtypes: bool) -> list[str]:
     if case.verdict == "contract":
         with np.errstate(all="ignore"):
             dtype = np.asarray(forward(program, [i.data for i in program.inputs])[-1]).dtype
-        reached = [place for place, n in enumerate(program.variables) if reaches(program, n)]
+        reached = [place for place, n in enumerate(program.variables) if _reached(program, n)]
         known.append(f"VARIABLES, REACHED, VALUE_DTYPE = {program.variables!r}, {reached!r}, {str(dtype) if numpy_dtypes else None!r}")
         body.append(CONTRACT)
     body.append("sys.exit(0 if all(fine) else 1)")

@@ -36,6 +36,7 @@ KINKS: dict[str, Callable[..., np.ndarray]] = {
     "":       lambda *operands: np.ones(1),
     "at 0":   lambda x: np.abs(x).ravel(),
     "tie":    _gap_of_pairs,
+    "order":  _gap_of_pairs,  # no kink, but the larger is looked for
     "within": _gap_within,
 }  # fmt: skip
 
@@ -159,8 +160,8 @@ each("exp/log",       "unary",   "log",        POSITIVE,                      (1
 each("exp/log",       "unary",   "log2",       POSITIVE,                      (1.0, 1e-8),                    UFUNC)
 each("exp/log",       "unary",   "log10",      POSITIVE,                      (1.0, 1e-8),                    UFUNC)
 each("exp/log",       "unary",   "log1p",      "(-1, inf)",                   (1e-10, -1e-10, 0.0, -0.999),   UFUNC)
-each("exp/log",       "binary",  "logaddexp",  (R, R),                        ("tie", 40.0, -40.0, 1000.0),   UFUNC,    "tie")
-each("exp/log",       "binary",  "logaddexp2", (R, R),                        ("tie", 60.0, -60.0, 1000.0),   UFUNC,    "tie")
+each("exp/log",       "binary",  "logaddexp",  (R, R),                        ("tie", 40.0, -40.0, 1000.0),   UFUNC,    "order")
+each("exp/log",       "binary",  "logaddexp2", (R, R),                        ("tie", 60.0, -60.0, 1000.0),   UFUNC,    "order")
 
 each("trigonometric", "unary",   "sin",        "[-10000, 10000]",             (0.0, 3.1415926, 5000.0),       UFUNC)
 each("trigonometric", "unary",   "cos",        "[-10000, 10000]",             (0.0, 1.5707963, 5000.0),       UFUNC)

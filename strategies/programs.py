@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ..oracle.program import Input, Program, Question, Step, encode_index
 from ..oracle.reference.evaluate import backward, step_forward
 from . import parameters as p
-from .arrays import BESIDE, BROADCAST, FIRST, LARGEST, Look, numbers, override, repeated
+from .arrays import BESIDE, BROADCAST, FIRST, LARGEST, PLAIN, Look, numbers, override, repeated
 from .catalogue import CATALOGUE, KINKS, Row, rows
 from .choices import Choose
 from .domains import NEAR, SAFE, Domain
@@ -134,13 +134,14 @@ class Growth:
         """The operand that a gradient is asked for: the value at hand, or a new input."""
         return base if base is not None else self.fresh(domain, self.choose.of(SHAPES[row.shapes]), self.choose.of(FIRST))
 
-    def beside(self, domain: Domain, shapes: Sequence[Shape], base: Value, looks: Sequence[Look] = BESIDE) -> Value:
-        """Another operand: a new input, or the same value again, or an earlier one."""
-        if domain.whole:
-            return self.fresh(domain, self.choose.of(shapes), self.choose.of(WHOLE_LOOKS) if domain.text != "booleans" else Look())
-        number = self.choose.below(len(looks) + (9 if self.values else 3))
+    def beside(
+        self, domain: Domain, shapes: Sequence[Shape], base: Value, looks: Sequence[Look] = BESIDE, again: bool = True
+    ) -> Value:
+        """Another operand: a new input, or the same value `again`, or an earlier one."""
+        looks = (looks if not domain.whole else (PLAIN,) if domain.text == "booleans" else WHOLE_LOOKS)
+        number = self.choose.below(len(looks) + (0 if domain.whole else 9 if self.values else 3))
         if number >= len(looks):
-            earlier = [base] if number < len(looks) + 3 else [v for v in self.values[::-1] if v is not base]
+            earlier = [base] * again if number < len(looks) + 3 else [v for v in self.values[::-1] if v is not base]
             usable = [v for v in earlier if v.data.shape in shapes and v.ordinary and v.suits(domain)]
             if usable:
                 return self.choose.of(usable)
@@ -203,7 +204,7 @@ class Growth:
             return
         code, which = divmod(code, len(new))
         target, partner = new[which], None
-        if row.kink == "tie":
+        if row.kink in ("tie", "order"):
             other = next((v for v in operands if v is not target and not v.domain.whole), None)
             if other is not None and np.broadcast_shapes(other.data.shape, target.data.shape) == target.data.shape:
                 partner = np.broadcast_to(other.plain.astype(target.dtype), target.data.shape)
@@ -245,7 +246,7 @@ class Growth:
         gaps = KINKS[row.kink](*plain[: len(row.domains)]) if row.kink else np.ones(1)
         if any(v.computed for v in operands):
             return value if (gaps > SAFE).all() else None
-        return value if (gaps == 0).sum() <= _MOST_TIES else None
+        return value if row.kink == "order" or (gaps == 0).sum() <= _MOST_TIES else None
 
     def result_dtype(self, row: Row, operands: list[Value], params: dict[str, Any]) -> np.dtype:
         """The dtype that NumPy gives the value."""
@@ -330,6 +331,7 @@ def _broadcasting(g: Growth, row: Row, base: Value | None) -> Made:
     """One operand an entry of the row's domains; an update keeps its first operand's shape."""
     domains, place = g.roles(row, base)
     first = g.first(row, domains[place], base)
+    again = row.kink != "tie" or first.data.size <= _MOST_TIES
     shape, operands = first.data.shape, []
     for j, domain in enumerate(domains):
         if j == place:
@@ -337,7 +339,7 @@ def _broadcasting(g: Growth, row: Row, base: Value | None) -> Made:
             continue
         way = "both" if row.pattern != "update" else "down" if place == 0 else "up"
         looks = BROADCAST if row.pattern != "update" or place == 0 else UPDATED
-        operands.append(g.beside(domain, partners(shape, way), first, looks))
+        operands.append(g.beside(domain, partners(shape, way), first, looks, again))
         shape = np.broadcast_shapes(shape, operands[-1].data.shape)
     if row.pattern == "update" and operands[0].dtype.kind != "f":
         raise Ungrown

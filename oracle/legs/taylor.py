@@ -46,6 +46,8 @@ def taylor(certificate: Certificate) -> Witness:
         except s.Undecided:
             bits *= 2
             continue
+        except ZeroDivisionError:
+            return Witness("series", "abstains", note="no power series here: a pole, or a branch point")
         if narrow(slope, certificate):
             break
         bits *= 2

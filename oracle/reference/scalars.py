@@ -541,7 +541,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     sizes: dict[str, int] = {}
     for term, x in zip(inputs.split(","), operands, strict=True):
         for label, n in zip(term, x.shape, strict=True):
-            sizes[label] = max(n, sizes.get(label, 1))
+            sizes[label] = n if sizes.get(label, 1) == 1 else sizes[label]
     summed = math.prod(n for label, n in sizes.items() if label not in output)
     if summed == 0 or 0 in sizes.values():
         return _zero_like(np.empty([sizes[label] for label in output]))
@@ -552,7 +552,22 @@ def einsum(subscripts: str, *operands: Any) -> Any:
         as_matrices = _einsum_as_matmul(inputs.split(","), output, sizes, plain)
         if as_matrices is not None:
             return as_matrices
-    return boxed(np.einsum(subscripts, *plain))
+    return _contracted(inputs.split(","), output, plain)
+
+
+def _contracted(terms: Sequence[str], output: str, operands: Sequence[Any]) -> Any:
+    """A contraction by broadcasting: NumPy's own einsum of object arrays miscounts references and crashes."""
+    labels = list(dict.fromkeys(output + "".join(terms)))
+    product: Any = None
+    for term, x in zip(terms, operands, strict=True):
+        distinct = "".join(dict.fromkeys(term))
+        diagonal = np.einsum(f"{term}->{distinct}", np.arange(x.size).reshape(x.shape))
+        places = np.transpose(diagonal, np.argsort([labels.index(c) for c in distinct])).reshape(-1)
+        ordered = x.reshape(-1)[places]
+        aligned = ordered.reshape([x.shape[term.index(c)] if c in term else 1 for c in labels])
+        product = aligned if product is None else product * aligned
+    rows = product.reshape(*product.shape[: len(output)], -1)
+    return boxed(np.add.reduce(rows, axis=-1))
 
 
 def _large(operands: Sequence[Any]) -> bool:
