@@ -95,10 +95,19 @@ def python_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def evaluate(program: Program, leaves: Sequence[Any], apply: Callable[[str, list[Any], dict[str, Any]], Any]) -> list[Any]:
-    """All values of a program, the leaves first; ``apply(op, operands, params)`` computes one step in the library's words."""
+    """All values of a program, the leaves first; ``apply(op, operands, params)`` computes one step in the library's words.
+
+    Raises
+    ------
+    Unsupported
+        Where the library itself raises `NotImplementedError`.
+    """
     values = list(leaves)
     for step in program.steps:
-        values.append(apply(step.op, [values[a] for a in step.args], python_params(step.params)))
+        try:
+            values.append(apply(step.op, [values[a] for a in step.args], python_params(step.params)))
+        except NotImplementedError as lacking:
+            raise Unsupported(f"{step.op}: {lacking}") from lacking
     return values
 
 

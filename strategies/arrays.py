@@ -98,7 +98,7 @@ def numbers(
     if scale < 2 and not (tame or dyadic or domain.whole):
         largest = int(math.log10(LARGEST[dtype.name])) - 2
         power = 10 ** int(rng.integers(1, largest + 1))
-        scaled = picked / (grid * power) if scale else picked * power / grid
+        scaled = (picked / (grid * power) if scale else picked * power / grid).astype(dtype)
         out = np.where(domain.inside(scaled), scaled, out)
     return out.reshape(shape).astype(dtype)
 
@@ -121,7 +121,7 @@ def override(data: np.ndarray, code: int, specials: Sequence[Special], domain: D
     if not data.size or data.dtype.kind != "f":
         return
     code, which = divmod(code, len(specials))
-    code, beside = divmod(code, 4)
+    code, beside = divmod(code, 8)
     code, place = divmod(code, data.size)
     point, flat = specials[which], data.reshape(-1)
     limits = np.finfo(data.dtype)
@@ -136,8 +136,8 @@ def override(data: np.ndarray, code: int, specials: Sequence[Special], domain: D
         value = data.dtype.type(LARGEST[data.dtype.name] / 10)
     else:
         value = data.dtype.type(point)
-    if beside > 1:
-        value = np.nextafter(value, data.dtype.type(np.inf if beside == 2 else -np.inf))
+    if beside > 5:
+        value = np.nextafter(value, data.dtype.type(np.inf if beside == 6 else -np.inf))
     if domain.contains(value):
         flat[place] = value
         data[...] = flat.reshape(data.shape)

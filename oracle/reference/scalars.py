@@ -151,6 +151,7 @@ def significand(dtype: Any) -> int:
 # -- in and out ------------------------------------------------------------------------------------------------------------
 
 _to_arb = np.frompyfunc(arb, 1, 1)
+_to_constant_series = np.frompyfunc(lambda x: arb_series([arb(x)]), 1, 1)
 
 
 def boxed(x: Any) -> Balls:
@@ -167,26 +168,24 @@ def boxed(x: Any) -> Balls:
 def lift(array: np.ndarray) -> Balls:
     """Floats, integers or booleans as exact balls (a float is an exact dyadic number)."""
     plain = array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
-    return boxed(_to_arb(plain)) if array.size else np.empty(array.shape, object).view(Balls)
+    if not array.size:
+        return np.empty(array.shape, object).view(Balls)
+    return boxed((_to_constant_series if _mode.series else _to_arb)(plain))
 
 
 def lift_series(array: np.ndarray, direction: np.ndarray | None) -> Balls:
     """``array + direction * t`` as Taylor series in t."""
-    base = np.asarray(lift(array))
-    out = np.empty(array.shape, object)
-    if direction is None:
-        for place in np.ndindex(array.shape):
-            out[place] = arb_series([base[place]])
-    else:
-        slope = np.asarray(lift(direction))
-        for place in np.ndindex(array.shape):
-            out[place] = arb_series([base[place], slope[place]])
-    return out.view(Balls)
+    if direction is None or not array.size:
+        return lift(array)
+    return boxed(_to_series(array.astype(np.float64), direction.astype(np.float64)))
 
 
 def coefficient(x: Any, order: int) -> arb:
     """A Taylor coefficient of a series, or of a ball as a constant series."""
     return x[order] if isinstance(x, arb_series) else x if order == 0 else arb(0)
+
+
+_to_series = np.frompyfunc(lambda x, v: arb_series([arb(x), arb(v)]), 2, 1)
 
 
 def is_object(x: Any) -> bool:
@@ -217,9 +216,15 @@ def to_float(x: Balls) -> np.ndarray:
 # -- elementary functions ---------------------------------------------------------------------------------------------------
 
 
+def _as_series(x: Any) -> arb_series:
+    return x if isinstance(x, arb_series) else arb_series([x])
+
+
 def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1) -> Callable[..., Any]:
     """One function of the field, from its float, ball and series versions."""
-    on_balls, on_series = np.frompyfunc(balls, arity, 1), np.frompyfunc(series, arity, 1)
+    # flint's methods trust their first argument to be of their own type, and crash the interpreter where it is not.
+    on_balls = np.frompyfunc(balls, arity, 1)
+    on_series = np.frompyfunc(lambda *xs: series(*map(_as_series, xs)), arity, 1)
 
     def kernel(*operands: Any) -> Any:
         if not any(is_object(x) for x in operands):
