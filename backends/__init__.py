@@ -136,7 +136,8 @@ def _from_file(place: str) -> ModuleType:
         raise UnknownBackend(f"there is no file {place}")
     name = f"_adjudge_backend_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         _attempt(place, lambda: spec.loader.exec_module(module))

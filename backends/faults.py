@@ -112,15 +112,15 @@ def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
 
 
 def _dropped_term(program: Program) -> Pulled:
-    """A value that is used twice keeps only one of its contributions."""
-    seen: set[int] = set()
-    uses = [a for step in program.steps for a in step.args]
+    """Of the contributions to a value that is used several times, only the first to arrive is kept: of its last use."""
+    arrivals: dict[int, list[tuple[int, int]]] = {}
+    for number in reversed(range(len(program.steps))):
+        for k, arg in enumerate(program.steps[number].args):
+            arrivals.setdefault(arg, []).append((number, k))
 
     def pull(step: int, operand: int, pulled: Any) -> Any:
-        arg = program.steps[step].args[operand]
-        repeated = uses.count(arg) > 1 and arg in seen
-        seen.add(arg)
-        return pulled * 0 if repeated else pulled
+        first = arrivals[program.steps[step].args[operand]][0]
+        return pulled if first == (step, operand) else pulled * 0
 
     return pull
 

@@ -106,3 +106,61 @@ def jvp(program: Program, inputs: Sequence[Any], directions: Sequence[np.ndarray
     tangents = [jnp.asarray(directions[number], x.dtype) for number, x in zip(program.variables, variables, strict=True)]
     value, tangent = jax.jvp(run, (variables,), (tangents,))
     return np.array(value), np.array(tangent)
+
+
+#: How a case is written in JAX's words (see `adjudge.reports.script`).
+SCRIPT = {
+    "import": """
+        from functools import reduce
+
+        import jax
+        import jax.numpy as jnp
+
+        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_platforms", jax.config.jax_platforms or "cpu")
+    """,
+    "leaf": "{x} = jnp.array({x})",
+    "list": "{x} = jnp.array({x})",
+    "run": """
+        def run({inputs}):
+            {leaves}
+
+            def program({variables}):
+                {steps}
+                return jnp.asarray({out})
+
+            value, pull = jax.vjp(program, {variables})
+            return np.array(value), [np.array(g) for g in pull(jnp.asarray(COTANGENT, value.dtype))]
+    """,
+    "step": "{y} = jnp.{op}({args})",
+    "cast": "jnp.asarray({x}, {dtype})",
+    "steps": {
+        "csc": "{y} = 1 / jnp.sin({0})",
+        "sec": "{y} = 1 / jnp.cos({0})",
+        "cot": "{y} = 1 / jnp.tan({0})",
+        "csch": "{y} = 1 / jnp.sinh({0})",
+        "sech": "{y} = 1 / jnp.cosh({0})",
+        "coth": "{y} = 1 / jnp.tanh({0})",
+        "arccsc": "{y} = jnp.arcsin(1 / {0})",
+        "arcsec": "{y} = jnp.arccos(1 / {0})",
+        "arccot": "side = jnp.sign({0}) + ({0} == 0)\n{y} = jnp.arctan2(side, side * {0})",
+        "arccsch": "{y} = jnp.arcsinh(1 / {0})",
+        "arccoth": "{y} = jnp.arctanh(1 / {0})",
+        "add_sequence": "{y} = reduce(jnp.add, [{xs}])",
+        "multiply_sequence": "{y} = reduce(jnp.multiply, [{xs}])",
+        "iadd": "{y} = {0} + {1}",
+        "isub": "{y} = {0} - {1}",
+        "imul": "{y} = {0} * {1}",
+        "itruediv": "{y} = {0} / {1}",
+        "ipow": "{y} = {0} ** {1}",
+        "getitem": "{y} = {0}[{index}]",
+        "setitem": "{y} = {0}.at[{index}].set({1})",
+        "flatten": "{y} = jnp.ravel({0})",
+        "norm": "{y} = jnp.linalg.norm({args})",
+        "repeat": "{y} = jnp.repeat({0}, np.asarray({repeats}), {axis})",
+        "concatenate": "{y} = jnp.concatenate([{xs}]{params})",
+        "stack": "{y} = jnp.stack([{xs}]{params})",
+        "multi_matmul": "{y} = jnp.linalg.multi_dot([{xs}])",
+        "einsum": "{y} = jnp.einsum({subscripts}, {xs})",
+    },
+}

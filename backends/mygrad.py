@@ -110,3 +110,39 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
         for tensor in made:
             if isinstance(tensor, mg.Tensor):
                 tensor.clear_graph()
+
+
+#: How a case is written in MyGrad's words (see `adjudge.reports.script`).
+SCRIPT = {
+    "import": "import mygrad as mg",
+    "leaf": "{x} = mg.tensor({x}, constant={constant}, copy=False)",
+    "run": """
+        def run({inputs}):
+            {leaves}
+            {steps}
+            value = np.array({out}.data)
+            {out}.backward(np.array(COTANGENT))
+            return value, [{gradients}]
+    """,
+    "gradient": "{x}.grad",
+    "step": "{y} = mg.{op}({args})",
+    "masked": "{y} = mg.{op}({xs}, out=mg.positive({under}, constant={constant}){params})",
+    "steps": {
+        "iadd": "{y} = mg.positive({0}, constant={constant})\n{y} += {1}",
+        "isub": "{y} = mg.positive({0}, constant={constant})\n{y} -= {1}",
+        "imul": "{y} = mg.positive({0}, constant={constant})\n{y} *= {1}",
+        "itruediv": "{y} = mg.positive({0}, constant={constant})\n{y} /= {1}",
+        "ipow": "{y} = mg.positive({0}, constant={constant})\n{y} **= {1}",
+        "getitem": "{y} = mg.astensor({0})[{index}]",
+        "setitem": "{y} = mg.positive({0}, constant={constant})\n{y}[{index}] = {1}",
+        "where": "{y} = mg.where(np.asarray({0}), {1}, {2})",
+        "reshape": "{y} = mg.reshape({0}, {shape})",
+        "flatten": "{y} = mg.astensor({0}).flatten()",
+        "transpose": "{y} = mg.transpose({0}, *({axes} or ()))",
+        "concatenate": "{y} = mg.concatenate([{xs}]{params})",
+        "stack": "{y} = mg.stack([{xs}]{params})",
+        "multi_matmul": "{y} = mg.multi_matmul([{xs}])",
+        "einsum": "{y} = mg.einsum({subscripts}, {xs})",
+        "norm": "{y} = mg.linalg.norm({args})",
+    },
+}

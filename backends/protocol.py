@@ -23,8 +23,9 @@ and may have
     a dict of dtype name to unit roundoff, for a library whose kernels are declared approximate (TF32, fast math);
 ``flushes_subnormals``
     True where the library rounds subnormal results to zero;
-``script(program, cotangent, expected)``
-    source code that shows the program in the library's own words (see `adjudge.reports`).
+``SCRIPT``
+    templates that say how a program is written in the library's own words, so that its cases come with stand-alone scripts (see
+    `adjudge.reports.script`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ dtypes = ("float64", "float32", "float16")
 
 
 def versions() -> dict[str, str]:
-    """PyTorch's version; it computes without NumPy."""
+    """PyTorch's version, and NumPy's, whose arrays it is handed."""
     return {"torch": torch.__version__, "numpy": np.__version__}
 
 
@@ -57,6 +57,11 @@ def _each_axis(function: Spelling) -> Spelling:
 def _expand_dims(x: Any, axis: Any) -> Any:
     axes = np.atleast_1d(axis).tolist()
     return reduce(torch.unsqueeze, sorted(a % (x.ndim + len(axes)) for a in axes), x)
+
+
+def _roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    """One shift for each axis: PyTorch does not repeat a lone one."""
+    return torch.roll(x, np.broadcast_to(shift, np.shape(axis)).tolist() if isinstance(axis, tuple) else shift, axis)
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
@@ -110,7 +115,8 @@ SPELLING: dict[str, Spelling] = composed(torch) | WITH_NUMBERS | {
     "transpose": lambda x, axes=None: torch.permute(x, axes or tuple(reversed(range(x.ndim)))),
     "swapaxes": lambda x, axis1, axis2: torch.swapaxes(x, axis1, axis2),
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
-    "roll": lambda x, shift, axis=None: torch.roll(x, shift, axis),
+    "reshape": lambda x, shape: torch.reshape(x, tuple(np.atleast_1d(shape).tolist())),
+    "roll": _roll,
     "repeat": lambda x, repeats, axis=None: torch.repeat_interleave(x, torch.as_tensor(repeats, dtype=torch.int64), axis),
     "concatenate": lambda *xs, axis=0: torch.cat(xs, axis) if axis is not None else torch.cat([x.ravel() for x in xs]),
     "stack": lambda *xs, axis=0: torch.stack(xs, axis),
@@ -141,7 +147,12 @@ def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
         operands = _as_tensors(operands)
     if dtype := params.pop("dtype", None):
         operands = [x.to(getattr(torch, dtype)) for x in _as_tensors(operands)]
-    return (SPELLING.get(op) or getattr(torch, op))(*operands, **params)
+    try:
+        return (SPELLING.get(op) or getattr(torch, op))(*operands, **params)
+    except RuntimeError as refused:  # PyTorch has no exception of its own for what it lacks
+        if "not supported" in str(refused) or "not implemented" in str(refused):
+            raise Unsupported(f"{op}: {refused}") from refused
+        raise
 
 
 def _leaf(x: Any, constant: bool) -> Any:

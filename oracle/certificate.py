@@ -115,12 +115,6 @@ class Model:
         """One unit in the last place, relative to the number."""
         return 2.0 ** (1 - s.significand(self.dtype)) if self.unit is None else 2 * self.unit
 
-    def settle(self, x: Any) -> Any:
-        """What underflow adds to a result, except to exact zeros."""
-        ball = arb(0, self.loss)
-        blur = np.frompyfunc(lambda b: b if b == 0 else b + ball, 1, 1)
-        return s.boxed(blur(np.asarray(x))) if s.is_object(x) and x.size else x
-
 
 def enclose(truths: Sequence[s.Balls], honest: Sequence[s.Balls], model: Model) -> list[Enclosure]:
     """Enclosures from the balls of the two runs, an array each; called at high precision."""
@@ -187,13 +181,13 @@ class Certificate:
         """How far an answer may be off by loss of digits alone: bounds for the value, and for each gradient.
 
         The principle, stated once: an error is loss of digits when rounding explains it, that is when every value the
-        program computes or is given may be off by `LOSSY_ULPS` units in the last place, and the gradient comes from the
-        formulas that textbooks have.
+        program computes or is given may be off by `LOSSY_ULPS` units in the last place, every result may underflow, and the
+        gradient comes from the formulas that textbooks have.
         """
         assert self.value is not None
         branches = s.Branches(script=self.branches.script, decided=self.branches.decided)
         model = self.model
-        with s.working(model.dtype, branches, model.unit) as run:
+        with s.working(model.dtype, branches, model.unit, model.loss) as run:
             blur = arb(1, LOSSY_ULPS * model.ulp)
             inputs = [x * blur for x in _lifted(self.question.program)]
             values = forward(self.question.program, inputs, run, after=lambda x: x * blur)
@@ -302,10 +296,10 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             if trouble:
                 return _unknown(question, model, trouble)
             replay = s.Branches(script=attempt.script, decided=attempt.decided)
-            settle = model.settle if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else None
-            with s.working(dtype, replay, model.unit) as run:
-                rough = forward(program, inputs, run, after=settle)
-                honest = (rough[-1], backward(program, rough, cotangent, run, after=settle, poles=poles)[0])
+            loss = model.loss if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else 0.0
+            with s.working(dtype, replay, model.unit, loss) as run:
+                rough = forward(program, inputs, run)
+                honest = (rough[-1], backward(program, rough, cotangent, run, poles=poles)[0])
             if replay.doubtful:
                 return _unknown(question, model, "rounding decides which branch a comparison takes")
         with s.exact(bits):

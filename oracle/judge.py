@@ -109,11 +109,18 @@ def judge(question: Question, backend: Any, certificate: Certificate | None = No
         said = str(problem).strip().splitlines()
         reason = said[0] if verdict == "unsupported" and said else f"{type(problem).__name__}: {said[0] if said else ''}"
         return Judgement(question, certificate, verdict, (Finding(verdict, "program", reason),))
+    with np.errstate(all="ignore"):
+        return _judged(question, certificate, answer, findings)
+
+
+def _judged(question: Question, certificate: Certificate, answer: Any, findings: list[Finding]) -> Judgement:
+    """The judgement of an answer, given what already stands against it."""
     worst = 0.0
     gradients = _completed(question, answer.gradients)
     arrays = [("value", np.asarray(answer.value))] + [
         (f"gradient of {letter(n)}", g) for n, g in enumerate(gradients) if g is not None
     ]
+    absent = {f"gradient of {letter(n)}" for n, g in enumerate(answer.gradients) if g is None}
     shapely = not any(f.verdict == "contract" and "shape" in f.reason for f in findings)
     if not certificate.decided:
         findings.append(Finding("undecided", "program", certificate.trouble))
@@ -132,6 +139,9 @@ def judge(question: Question, backend: Any, certificate: Certificate | None = No
             if not outside.any():
                 if truth.ill_conditioned.any():
                     findings.append(_ill_conditioned(name, truth))
+                continue
+            if name in absent:
+                findings.append(Finding("contract", name, f"no gradient where one of shape {got.shape} is due"))
                 continue
             if lossy is None:
                 bounds = certificate.lossy
@@ -209,8 +219,6 @@ def _contract(question: Question, answer: Any, inputs: Sequence[Any], cotangent:
         if i.constant:
             continue
         if g is None:
-            if _reached(program, n):
-                broken(name, f"no gradient where one of shape {i.data.shape} is due")
             continue
         if not isinstance(g, np.ndarray):
             broken(name, f"a {type(g).__name__} where an array is due")
@@ -234,17 +242,8 @@ def _same_bits(array: np.ndarray, i: Input) -> bool:
     return array.shape == i.data.shape and array.dtype == i.data.dtype and array.tobytes() == i.data.tobytes()
 
 
-def _reached(program: Any, number: int) -> bool:
-    """Whether the program's value depends on input `number`."""
-    reached = {number}
-    for n, step in enumerate(program.steps, len(program.inputs)):
-        if reached & set(step.args):
-            reached.add(n)
-    return len(program.inputs) + len(program.steps) - 1 in reached
-
-
 def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
-    """Gradients with zeros for variables that the value does not depend on, None for constants."""
+    """Gradients with zeros where none was given (the value may not depend on a variable), None for constants."""
     out: list[Any] = []
     for i, g in zip(question.program.inputs, gradients, strict=False):
         out.append(None if i.constant else np.zeros_like(i.data) if g is None else np.asarray(g))

@@ -70,7 +70,7 @@ class Input:
 def _laid_out(data: np.ndarray, layout: str) -> np.ndarray:
     if layout == "F":
         return np.array(data, order="F")
-    if layout == "reversed":
+    if layout == "reversed" and data.ndim:
         turned = (slice(None, None, -1),) * data.ndim
         return np.array(data[turned], order="C")[turned]
     if layout == "strided" and data.ndim:

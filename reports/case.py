@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,12 +91,12 @@ def _about_nearest(truth: Any, finding: Finding | None) -> np.ndarray:
 def _separation(judgement: Judgement) -> tuple[Arrays, float]:
     """A direction along which the gradients lie beyond the hull of the one-sided ones; empty where they do not."""
     certificate, got = judgement.certificate, judgement.gradients
-    active = [n for n, e in enumerate(certificate.gradients) if e is not None]
-    if len(got) != len(certificate.gradients) or any(np.shape(got[n]) != certificate.gradients[n].nearest.shape for n in active):  # type: ignore[union-attr]
+    shapes = {n: np.shape(e.nearest) for n, e in enumerate(certificate.gradients) if e is not None}
+    if len(got) != len(certificate.gradients) or any(np.shape(got[n]) != shape for n, shape in shapes.items()):
         return (), float("inf")
 
     def row(arrays: Any) -> np.ndarray:
-        return np.concatenate([np.zeros(0), *(np.asarray(arrays[n], np.float64).reshape(-1) for n in active)])
+        return np.concatenate([np.zeros(0), *(np.asarray(arrays[n], np.float64).reshape(-1) for n in shapes)])
 
     corners = np.stack([row([None if e is None else e.nearest for e in v]) for v in certificate.vertices])
     room = np.max([row([None if e is None else e.allowance for e in v]) for v in certificate.vertices], axis=0)
@@ -115,9 +116,8 @@ def _separation(judgement: Judgement) -> tuple[Arrays, float]:
         return (), float("inf")
     parts: list[np.ndarray | None] = [None] * (1 + len(got))
     place = 0
-    for n in active:
-        shape = np.shape(got[n])
-        size = int(np.prod(shape))
+    for n, shape in shapes.items():
+        size = math.prod(shape)
         parts[n + 1] = w[place : place + size].reshape(shape)
         place += size
     return tuple(parts), most

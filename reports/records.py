@@ -15,7 +15,10 @@ import numpy as np
 
 from ..oracle.judge import FAILING, VERDICTS
 
-__all__ = ["FILE", "SCHEMA_VERSION", "Reading", "Records", "RecordsError", "Row", "Summary", "plain", "read_records", "summarise"]
+__all__ = [
+    "FILE", "JUDGED", "SCHEMA_VERSION", "STANDINGS", "Reading", "Records", "RecordsError", "Row", "Summary", "plain",
+    "read_records", "standing", "summarise",
+]  # fmt: skip
 
 SCHEMA_VERSION = 1
 #: The name of the records file in a report folder.

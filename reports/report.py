@@ -23,6 +23,7 @@ OUTCOME = (
     "op", "family", "dtype", "verdict", "blamed", "known", "where", "reason", "index", "got", "expected", "error", "allowance",
     "bits_lost", "kink", "steps", "witnesses",
 )  # fmt: skip
+LEDGER = ("id", "op", "state", "reason")
 
 
 def schema() -> dict[str, Any]:
@@ -54,7 +55,7 @@ def report_tree(summary: Summary, *, strict: bool = False, torn: str = "") -> di
         "ops": [_row(row) for row in summary.rows.values()],
         "failures": [_failure(f, backend) for f in summary.new_failures],
         "known": dict(summary.known),
-        "ledger": [{k: r.get(k, "") for k in ("id", "state", "reason")} | {"sentence": ledger_sentence(r)} for r in summary.ledger],
+        "ledger": [{k: r.get(k, "") for k in LEDGER} | {"sentence": ledger_sentence(r)} for r in summary.ledger],
         "undecided": dict(summary.undecided),
         "disagreements": [_failure(d, backend) for d in summary.disagreements],
         "environment": header.get("environment", {}),

@@ -52,10 +52,14 @@ from ..oracle.program import Input, Program, as_tuple, decode_index, letter
 from ..oracle.reference import forward
 from .case import Arrays, Case
 
-__all__ = ["array_words", "script"]
+__all__ = ["ScriptError", "array_words", "script"]
 
 #: The width of a script's lines, as far as arrays go.
 WIDTH = 100
+
+
+class ScriptError(ValueError):
+    """A backend's templates cannot be filled in; the message is one sentence."""
 
 
 def script(case: Case, backend: Any) -> str | None:
@@ -66,10 +70,22 @@ def script(case: Case, backend: Any) -> str | None:
     case : Case
     backend : Backend
         Its ``SCRIPT`` says how; None comes back where it has none.
+
+    Raises
+    ------
+    ScriptError
+        If a template lacks, or asks for what there is not.
     """
     words = getattr(backend, "SCRIPT", None)
     if words is None:
         return None
+    try:
+        return _written(case, backend, words)
+    except (LookupError, ValueError) as problem:
+        raise ScriptError(f"the SCRIPT of backend {backend.name} cannot be filled in: {problem!r}") from problem
+
+
+def _written(case: Case, backend: Any, words: Mapping[str, Any]) -> str:
     program = case.question.program
     versions = ", ".join(f"{package} {version}" for package, version in case.versions.items())
     head = f"{case.backend}: {case.verdict}" + (f", {case.where}: {case.reason}" if case.where else "")
@@ -122,18 +138,18 @@ def array_words(x: np.ndarray) -> str:
     >>> print(array_words(np.array([0.1, np.inf], dtype=np.float32)))
     np.array([0.1, np.inf], dtype="float32")
     """
-    dtype = "" if x.dtype in (np.float64, np.bool_) or (x.dtype == np.int64 and x.size) else f', dtype="{x.dtype}"'
+    told = x.dtype == np.float64 or (x.size and x.dtype in (np.int64, np.bool_))
+    dtype = "" if told else f', dtype="{x.dtype}"'
     if x.size == 0:
         return f"np.zeros({x.shape!r}{dtype})"
-    text = np.array2string(
-        x, separator=", ", threshold=x.size + 1, max_line_width=WIDTH, formatter={"all": _number}, prefix="np.array("
-    )
+    text = "\n".join(textwrap.wrap(_nested(x), WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
     return f"np.array({text}{dtype})"
 
 
-def _number(x: Any) -> str:
-    text = str(x)
-    return {"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"}.get(text, text)
+def _nested(x: Any) -> str:
+    if np.ndim(x):
+        return "[" + ", ".join(map(_nested, x)) + "]"
+    return {"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"}.get(str(x), str(x))
 
 
 def _plain(value: Any) -> str:
@@ -152,7 +168,7 @@ def _input_lines(program: Program) -> list[str]:
 
 def _laid_out(name: str, i: Input) -> list[str]:
     """Lines that make an input's array in its layout."""
-    words, shape, itself = array_words(i.data), i.data.shape, i.materialise()
+    words, shape = array_words(i.data), i.data.shape
     if i.layout == "F" and i.data.ndim > 1:
         return [f"{name} = np.asfortranarray({words})"]
     if i.layout == "reversed" and i.data.ndim:
@@ -160,8 +176,10 @@ def _laid_out(name: str, i: Input) -> list[str]:
         return [f"{name} = {words}{turn}.copy(){turn}"]
     if i.layout == "strided" and i.data.ndim:
         return [f"{name} = np.repeat({words}, 2, axis=-1)[..., ::2]"]
-    if i.layout == "broadcast" and 0 in itself.strides:
-        once = itself[tuple(slice(0, 1) if s == 0 and n > 1 else slice(None) for s, n in zip(itself.strides, shape, strict=True))]
+    if i.layout == "broadcast":
+        itself = i.materialise()
+        repeats = (s == 0 and n > 1 for s, n in zip(itself.strides, shape, strict=True))
+        once = itself[tuple(slice(0, 1) if again else slice(None) for again in repeats)]
         return [f"{name} = np.broadcast_to({array_words(once)}, {shape!r})"]
     if i.layout == "read-only":
         return [f"{name} = {words}", f"{name}.flags.writeable = False"]
@@ -222,7 +240,7 @@ def _step(program: Program, number: int, words: Mapping[str, Any]) -> str:
     slots = _Slots(
         params, y=letter(y), op=step.op, xs=", ".join(xs), args=", ".join([*xs, *given]),
         params="".join(f", {g}" for g in given), values=", ".join([*xs, *params.values()]),
-        under=names[-1] if names else "", constant=str(program.is_constant(y)),
+        under=names[-1] if names else "", constant=str(program.constants[y]),
     )  # fmt: skip
     template = words["masked"] if masked else words.get("steps", {}).get(step.op, words["step"])
     return Formatter().vformat(template, names, slots)
@@ -246,7 +264,7 @@ def _place(part: Any) -> str:
     return "..." if part is Ellipsis else repr(part)
 
 
-# -- what is said ----------------------------------------------------------------------------------------------------------------
+# -- what is said --------------------------------------------------------------------------------------------------------------
 
 RUN = """\
 given = inputs()
@@ -259,14 +277,15 @@ COMPARE = """\
 for name, got, expected, allowance in zip(NAMES, [value, *gradients], EXPECTED, ALLOWANCE):
     got = np.zeros_like(expected) if got is None else np.asarray(got)
     right = got.shape == expected.shape and bool((np.abs(got.astype(float) - expected) <= allowance).all())
-    print(f"{name}: {'right' if right else 'WRONG'}\\n  got      {got!r}\\n  expected {expected!r}\\n  give or take {allowance!r}")
+    print(f"{name}: {'right' if right else 'WRONG'}\\n  got          {got!r}")
+    print(f"  expected     {expected!r}\\n  give or take {allowance!r}")
     fine.append(right)
 """
 
 SLOPE = """\
 # At a kink there are many subgradients; along SLOPE, a direction among the gradients, none of them exceeds MOST.
 slope = sum(float((np.asarray(g) * s).sum()) for g, s in zip(gradients, SLOPE) if g is not None)
-print(f"along SLOPE: {'right' if slope <= MOST else 'WRONG'}\\n  got      {slope!r}\\n  expected at most {MOST!r}")
+print(f"along SLOPE: {'right' if slope <= MOST else 'WRONG'}\\n  got              {slope!r}\\n  expected at most {MOST!r}")
 fine.append(slope <= MOST)
 """
 
@@ -277,8 +296,8 @@ value_again, gradients_again = run(*inputs())
 still = [np.array(x) for x in (value, *gradients) if x is not None]
 second = [np.array(x) for x in (value_again, *gradients_again) if x is not None]
 variables = [given[n] for n in VARIABLES]
-memory = [x for x in given if isinstance(x, np.ndarray)]
-shared = [np.may_share_memory(g, x) for n, g in enumerate(gradients) if g is not None for x in memory + gradients[:n] if x is not None]
+memory = [x for x in [*given, *gradients] if isinstance(x, np.ndarray)]
+shared = [np.may_share_memory(g, x) for g in gradients if g is not None and g.size for x in memory if x is not g]
 rules = {
     "the value's shape": np.shape(value) == COTANGENT.shape,
     "the value's dtype": VALUE_DTYPE in (None, np.asarray(value).dtype),
@@ -301,7 +320,7 @@ fine.extend(rules.values())
 def _reached(program: Program, number: int) -> bool:
     """Whether the value depends on input `number`: whether it is no constant if all other inputs are."""
     others = tuple(replace(i, constant=n != number) for n, i in enumerate(program.inputs))
-    return not Program(others, program.steps).is_constant(len(program.inputs) + len(program.steps) - 1)
+    return not Program(others, program.steps).constants[-1]
 
 
 def _main(case: Case, numpy_dtypes: bool) -> list[str]:
@@ -320,7 +339,9 @@ def _main(case: Case, numpy_dtypes: bool) -> list[str]:
         with np.errstate(all="ignore"):
             dtype = np.asarray(forward(program, [i.data for i in program.inputs])[-1]).dtype
         reached = [place for place, n in enumerate(program.variables) if _reached(program, n)]
-        known.append(f"VARIABLES, REACHED, VALUE_DTYPE = {program.variables!r}, {reached!r}, {str(dtype) if numpy_dtypes else None!r}")
+        known.append(f"VARIABLES, REACHED = {program.variables!r}, {reached!r}")
+        known.append(f"VALUE_DTYPE = {str(dtype) if numpy_dtypes else None!r}")
         body.append(CONTRACT)
     body.append("sys.exit(0 if all(fine) else 1)")
-    return ["\n".join(known)] * bool(known) + ["def main():\n" + textwrap.indent("".join(body), "    "), 'if __name__ == "__main__":\n    main()']
+    main = "def main():\n" + textwrap.indent("".join(body), "    ") + "\n"
+    return [*(["\n".join(known)] if known else []), main, 'if __name__ == "__main__":\n    main()']

@@ -26,7 +26,7 @@ def failure_sentence(record: Mapping[str, Any], backend: str) -> str:
     --------
     >>> failure_sentence({"op": "tanh", "dtype": "float64", "verdict": "wrong", "where": "gradient of a", "index": [1],
     ...                   "got": 0.25, "expected": 0.5, "error": 0.25, "allowance": 1e-16, "blamed": "tanh"}, "mygrad")
-    'mygrad tanh (float64) is wrong in the gradient of a at [1]: got 0.25, should be 0.5, off by 0.25 where rounding explains 1e-16'
+    'mygrad tanh (float64) is wrong in the gradient of a at [1]: got 0.25, should be 0.5, off by 0.25 where 1e-16 is allowed'
     """
     verdict, reason = str(record["verdict"]), str(record.get("reason", ""))
     what = f"{backend} {_who(record)} {SAID[verdict]}"
@@ -36,7 +36,7 @@ def failure_sentence(record: Mapping[str, Any], backend: str) -> str:
     got, expected = (float(record.get(key, math.nan)) for key in ("got", "expected"))
     if verdict in ("wrong", "lossy", "non-finite") and not math.isnan(expected):
         mine, due = number_pair(got, expected)
-        by = f", off by {_short(record['error'])} where rounding explains {_short(record['allowance'])}"
+        by = f", off by {_short(record['error'])} where {_short(record['allowance'])} is allowed"
         lost = f" ({float(record.get('bits_lost', 0)):.0f} bits lost)" if verdict == "lossy" else ""
         return f"{what}: got {mine}, should be {due}{by if verdict != 'non-finite' else ''}{lost}"
     return f"{what}: {reason}"

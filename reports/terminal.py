@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .records import Record, Row, Summary, standing
+from .records import JUDGED, Record, Row, Summary, standing
 from .report import program_lines
 from .sentences import failure_sentence, ledger_sentence
 
@@ -29,7 +29,8 @@ HEADLINES = {
     130: ("INTERRUPTED", "bold yellow"),
 }
 STYLES = {"new": "bold red", "known": "yellow", "lossy": "yellow", "undecided": "cyan", "unsupported": "dim", "correct": ""}
-COLUMNS = {"correct": "correct", "lossy": "lossy", "known": "known", "new": "new", "undecided": "undec.", "unsupported": "unsup."}
+COLUMNS = {**{s: s for s in JUDGED}, "undecided": "undec.", "unsupported": "unsup."}
+LEGS = ("balls", "series", "differences", "jax")
 
 
 def make_console(file: IO[str] | None = None) -> Console:
@@ -53,16 +54,18 @@ class Terminal:
         self.console, self.summary, self.verbosity = console, summary, verbosity
         self._began = time.monotonic()
         self._last: Record | None = None
-        moving = console.is_terminal and verbosity >= 0
-        self._live = Live(get_renderable=self._progress, console=console, refresh_per_second=8, transient=True) if moving else None
+        self._live = Live(get_renderable=self._progress, console=console, refresh_per_second=8, transient=True)
+        self._moves = console.is_terminal and verbosity >= 0
 
     def __enter__(self) -> Terminal:
-        if self._live is not None:
+        """Begin to move."""
+        if self._moves:
             self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
-        if self._live is not None:
+        """Be still."""
+        if self._moves:
             self._live.stop()
 
     def _progress(self) -> Text:
@@ -169,10 +172,10 @@ def op_table(rows: Iterable[Row]) -> Table:
     table.add_column("legs", no_wrap=True)
     for row in rows:
         cells = [Text(str(row.standings[s] or "."), STYLES[s] if row.standings[s] else "dim") for s in COLUMNS]
-        legs = "".join(leg[0] if row.legs.get(leg, {}).get("agrees") else "-" for leg in ("balls", "series", "differences", "jax"))
+        legs = "".join(leg[0] if row.legs.get(leg, {}).get("agrees") else "-" for leg in LEGS)
         ulp = f"{row.worst_ulp:.2g}" if row.standings["correct"] else "."
-        name = row.op if row.state != "not judged" else f"{row.op} (not judged)"
-        table.add_row(Text(name, STYLES.get(row.state, "dim")), Text(str(row.judged or ".")), *cells, Text(ulp), Text(legs, "dim"))
+        name = Text(row.op if row.state != "not judged" else f"{row.op} (not judged)", STYLES.get(row.state, "dim"))
+        table.add_row(name, Text(str(row.judged or ".")), *cells, Text(ulp), Text(legs, "dim"))
     return table
 
 

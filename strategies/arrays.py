@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ..oracle.program import LAYOUTS, Input
 from .choices import Choose
-from .domains import Domain
+from .domains import NEAR, Domain
 from .shapes import SHAPES, Shape
 
 __all__ = ["LARGEST", "Look", "Special", "arrays", "numbers", "override"]
@@ -99,12 +99,14 @@ def numbers(
         largest = int(math.log10(LARGEST[dtype.name])) - 2
         power = 10 ** int(rng.integers(1, largest + 1))
         scaled = (picked / (grid * power) if scale else picked * power / grid).astype(dtype)
-        out = np.where(domain.inside(scaled), scaled, out)
+        out = np.where(domain.inside(scaled, NEAR[dtype.name]), scaled, out)
     return out.reshape(shape).astype(dtype)
 
 
-def override(data: np.ndarray, code: int, specials: Sequence[Special], domain: Domain, partner: np.ndarray | None = None) -> None:
-    """Put a special point, or a number one ulp beside it, into a place of `data`, if the domain contains it.
+def override(
+    data: np.ndarray, code: int, specials: Sequence[Special], domains: Sequence[Domain], partner: np.ndarray | None = None
+) -> None:
+    """Put a special point, or a number one ulp beside it, into a place of `data`, if it lies in all of the domains.
 
     Parameters
     ----------
@@ -114,7 +116,7 @@ def override(data: np.ndarray, code: int, specials: Sequence[Special], domain: D
         Says which point, which place, and whether beside it.
     specials : sequence
         The points to choose from.
-    domain : Domain
+    domains : sequence of Domain
     partner : ndarray, optional
         Of the shape of `data`: what a tie ties with. Without it, a tie is with another place of `data`.
     """
@@ -138,7 +140,7 @@ def override(data: np.ndarray, code: int, specials: Sequence[Special], domain: D
         value = data.dtype.type(point)
     if beside > 5:
         value = np.nextafter(value, data.dtype.type(np.inf if beside == 6 else -np.inf))
-    if domain.contains(value):
+    if all(domain.contains(value, NEAR[data.dtype.name]) for domain in domains):
         flat[place] = value
         data[...] = flat.reshape(data.shape)
 
@@ -153,10 +155,11 @@ def _arrays(draw: Any, dtype: np.dtype, shape: Shape | None, domain: Domain, spe
     choose = Choose(draw)
     at = choose.of(SHAPES["any"]) if shape is None else shape
     layout = choose.of(layouts)
+    rng, codes = choose.entropy()
     with np.errstate(all="ignore"):
-        data = numbers(choose.rng(), at, domain, dtype)
-        for code in choose.codes():
-            override(data, code, specials, domain)
+        data = numbers(rng, at, domain, dtype)
+        for code in codes:
+            override(data, code, specials, (domain,))
     data = repeated(data) if layout == "broadcast" else data
     out: np.ndarray = Input(data, layout=layout).materialise()
     return out

@@ -126,7 +126,7 @@ def rows(family: str | None = None, allow: Collection[str] | None = None) -> lis
 
 R, NONZERO, POSITIVE = "(-inf, inf)", "(-inf, 0) or (0, inf)", "(0, inf)"
 FAR, INSIDE, GROWS   = "(-inf, -1) or (1, inf)", "(-1, 1)", "[-13, 13]"
-EXPONENT, WHOLE      = "[-3, 3]", "integers [-3, 3]"
+EXPONENT, WHOLE      = "[-3, 0) or (0, 3]", "integers [-3, 3]"
 FREE, UFUNC          = "", "where dtype"
 
 # -- elementwise ---------------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ each("arithmetic",    "binary",  "add",        (R, R),                        ()
 each("arithmetic",    "binary",  "subtract",   (R, R),                        ("tie",),                       UFUNC)
 each("arithmetic",    "binary",  "multiply",   (R, R),                        (0.0,),                         UFUNC)
 each("arithmetic",    "binary",  "divide",     (R, NONZERO),                  (0.0, 1e-4),                    UFUNC)
-each("arithmetic",    "binary",  "power",      (POSITIVE, EXPONENT),          (0.0, 1.0, 2.0),                UFUNC,    also=(NONZERO, WHOLE))
+each("arithmetic",    "binary",  "power",      (POSITIVE, EXPONENT),          (1.0, 2.0, -1.0),                UFUNC,    also=(NONZERO, WHOLE))
 each("arithmetic",    "sequence", "add_sequence",      R,                     (),                             FREE)
 each("arithmetic",    "sequence", "multiply_sequence", R,                     (0.0,),                         FREE)
 
@@ -200,7 +200,7 @@ each("in place",      "update",  "iadd",       (R, R),                        ()
 each("in place",      "update",  "isub",       (R, R),                        (),                             FREE)
 each("in place",      "update",  "imul",       (R, R),                        (0.0,),                         FREE)
 each("in place",      "update",  "itruediv",   (R, NONZERO),                  (0.0, 1e-4),                    FREE)
-each("in place",      "update",  "ipow",       (POSITIVE, EXPONENT),          (0.0, 1.0, 2.0),                FREE,     also=(NONZERO, WHOLE))
+each("in place",      "update",  "ipow",       (POSITIVE, EXPONENT),          (1.0, 2.0, -1.0),                FREE,     also=(NONZERO, WHOLE))
 
 # -- whole arrays ----------------------------------------------------------------------------------------------------------------
 

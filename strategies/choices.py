@@ -13,14 +13,20 @@ __all__ = ["Choose"]
 
 T = TypeVar("T")
 
-#: Below 2**24 Hypothesis draws uniformly; above, it prefers small numbers.
-_ENTROPY = st.integers(0, 2**24 - 1)
-_CODES = st.lists(_ENTROPY, max_size=3)
+#: Hypothesis draws integers uniformly up to here, and prefers small and round ones beyond; bytes are uniform.
+_UNIFORM = 256
+#: A seed of four bytes, and after it three bytes an override.
+_SEED, _OVERRIDE = 4, 3
+_ENTROPY = st.binary(min_size=_SEED, max_size=_SEED + 3 * _OVERRIDE)
 
 
 @lru_cache(maxsize=None)
 def _below(n: int) -> st.SearchStrategy[int]:
-    return st.integers(0, n - 1)
+    # Not integers(): those would all have one label, and Hypothesis copies draws over others that have the same label.
+    if n <= _UNIFORM:
+        return st.sampled_from(range(n))
+    size = (n.bit_length() + 7) // 8
+    return st.binary(min_size=size, max_size=size).map(lambda drawn: int.from_bytes(drawn) % n)
 
 
 class Choose:
@@ -47,10 +53,15 @@ class Choose:
         """True once in n times; False is simpler."""
         return self.below(n) == n - 1
 
-    def rng(self) -> np.random.Generator:
-        """A generator whose seed is drawn: for data, which need not shrink number by number."""
-        return np.random.default_rng(self.draw(_ENTROPY))
+    def entropy(self) -> tuple[np.random.Generator, list[int]]:
+        """A generator whose seed is drawn, for data that need not shrink number by number; and a list of overrides.
 
-    def codes(self) -> list[int]:
-        """A short list of integers below 2**24, often empty: what to override, and where."""
-        return list(self.draw(_CODES))
+        Returns
+        -------
+        rng : Generator
+        codes : list of int
+            Often empty, at most three: each below 2**24, to say what to override, and where. They shrink away first.
+        """
+        drawn = self.draw(_ENTROPY)
+        codes = [int.from_bytes(drawn[j : j + _OVERRIDE]) for j in range(_SEED, len(drawn) - _OVERRIDE + 1, _OVERRIDE)]
+        return np.random.default_rng(int.from_bytes(drawn[:_SEED])), codes

@@ -10,8 +10,10 @@ import numpy as np
 
 __all__ = ["NEAR", "SAFE", "Domain"]
 
-#: How close a number of our own choosing may come to a singular point, and how close a computed one may.
-NEAR, SAFE = 1e-9, 1 / 64
+#: How close a number of our own choosing may come to a singular point in each dtype, so that slopes there stay finite.
+NEAR = {"float64": 1e-9, "float32": 1e-9, "float16": 1e-2}
+#: How close a computed number may come.
+SAFE = 1 / 64
 #: Angles beyond this are left out: one rounding of them moves the result too far to say anything.
 _WIDEST_ANGLE = 1e4
 
@@ -49,9 +51,9 @@ class Domain:
         """Whether only integers or booleans are meant: an operand without gradient."""
         return self.text.startswith(("integers", "booleans"))
 
-    def inside(self, x: object, margin: float = NEAR) -> np.ndarray:
+    def inside(self, x: object, margin: float = 1e-9) -> np.ndarray:
         """Where `x` is in the domain, and farther than `margin` from its singular ends."""
-        at = np.asarray(x)
+        at = np.asarray(x, np.float64)
         if self.text == "booleans":
             return np.asarray((at == 0) | (at == 1))
         wave, _, pole = self.text.partition(" != ")
@@ -62,7 +64,7 @@ class Domain:
             inside |= (at >= low + low_gap * margin) & (at <= high - high_gap * margin)
         return inside & (at == np.floor(at)) if self.whole else inside & np.isfinite(at)
 
-    def contains(self, x: object, margin: float = NEAR) -> bool:
+    def contains(self, x: object, margin: float = 1e-9) -> bool:
         """Whether all of `x` is inside."""
         return bool(self.inside(x, margin).all())
 

@@ -52,14 +52,14 @@ class Value:
         What NumPy makes of it.
     look : Look, optional
         Of inputs.
-    domain : Domain
-        Of inputs: where the numbers were drawn from.
+    domains : list of Domain
+        Of inputs: where the numbers are drawn from, and what else they must lie in.
     """
 
     data: np.ndarray
     dtype: np.dtype
     look: Look | None = None
-    domain: Domain = ANY
+    domains: list[Domain] = field(default_factory=lambda: [ANY])
 
     @property
     def computed(self) -> bool:
@@ -82,7 +82,7 @@ class Value:
 
     def suits(self, domain: Domain) -> bool:
         """Whether a step that asks for `domain` can take this."""
-        return not domain.whole and domain.contains(self.data, SAFE if self.computed else NEAR)
+        return not domain.whole and domain.contains(self.data, SAFE if self.computed else NEAR[self.dtype.name])
 
 
 class Ungrown(Exception):
@@ -103,7 +103,7 @@ class Growth:
 
     def __post_init__(self) -> None:
         self.dtype = np.dtype(self.choose.of(self.dtypes))
-        self.rng, self.codes = self.choose.rng(), self.choose.codes()
+        self.rng, self.codes = self.choose.entropy()
 
     # -- operands ------------------------------------------------------------------------------------------------------
 
@@ -121,13 +121,13 @@ class Growth:
             dtype = np.dtype(np.float64)
         else:
             dtype = np.dtype(look.dtype or self.dtype)
-        value = Value(np.empty(()), dtype, look, domain)
+        value = Value(np.empty(()), dtype, look, [domain])
         value.data = self.data(value, shape, dyadic=exact)
         return value
 
     def data(self, value: Value, shape: Shape, tame: bool = False, dyadic: bool = False) -> np.ndarray:
         """Numbers for a new input."""
-        out = numbers(self.rng, shape, value.domain, value.dtype, tame=tame, dyadic=dyadic)
+        out = numbers(self.rng, shape, value.domains[0], value.dtype, tame=tame, dyadic=dyadic)
         return repeated(out) if value.look is not None and value.look.layout == "broadcast" else out
 
     def first(self, row: Row, domain: Domain, base: Value | None) -> Value:
@@ -144,7 +144,9 @@ class Growth:
             earlier = [base] * again if number < len(looks) + 3 else [v for v in self.values[::-1] if v is not base]
             usable = [v for v in earlier if v.data.shape in shapes and v.ordinary and v.suits(domain)]
             if usable:
-                return self.choose.of(usable)
+                chosen = self.choose.of(usable)
+                chosen.domains.append(domain)
+                return chosen
             number = 0
         look = looks[number]
         shape = () if look.kind == "number" and () in shapes else self.choose.of(shapes)
@@ -205,11 +207,11 @@ class Growth:
         code, which = divmod(code, len(new))
         target, partner = new[which], None
         if row.kink in ("tie", "order"):
-            other = next((v for v in operands if v is not target and not v.domain.whole), None)
+            other = next((v for v in operands if v is not target and not v.domains[0].whole), None)
             if other is not None and np.broadcast_shapes(other.data.shape, target.data.shape) == target.data.shape:
                 partner = np.broadcast_to(other.plain.astype(target.dtype), target.data.shape)
         if target.data.size and target.look is not None and target.look.kind == "array":
-            override(target.data, code, row.specials, target.domain, partner)
+            override(target.data, code, row.specials, target.domains, partner)
 
     def keywords(self, row: Row, operands: list[Value], params: dict[str, Any], new: list[Value]) -> None:
         """Now and then NumPy's ``dtype=``, or ``where=`` with the array whose elements stay where the mask is false."""
@@ -228,7 +230,7 @@ class Growth:
                 mask = self.rng.integers(0, 2, shape[self.rng.integers(0, len(shape) + 1) :]).astype(bool)
                 params["where"] = mask.tolist()
                 for v in new:  # what the mask hides may lie outside the domain
-                    if v.data.shape == shape and v.dtype.kind == "f" and not v.domain.whole and self.rng.integers(2):
+                    if v.data.shape == shape and v.dtype.kind == "f" and not v.domains[0].whole and self.rng.integers(2):
                         hidden = np.array([0.0, -1.0, 2.0, 1.0])[self.rng.integers(0, 4, shape)]
                         v.data = np.where(np.broadcast_to(mask, shape), v.data, hidden).astype(v.dtype)
             operands.append(out)
@@ -256,7 +258,7 @@ class Growth:
             return np.dtype(params["dtype"])
         if row.pattern in ("update", "assignment"):
             return operands[0].dtype
-        return np.result_type(*(v.weak for v in operands if v.domain.text != "booleans"))
+        return np.result_type(*(v.weak for v in operands if v.domains[0].text != "booleans"))
 
     # -- the whole ---------------------------------------------------------------------------------------------------------
 

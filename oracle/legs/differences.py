@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,12 @@ from scipy.differentiate import derivative
 from ..certificate import Certificate
 from ..reference import scalars as s
 from ..reference.evaluate import forward
-from .witness import Witness, overlap
+from .witness import Witness, narrow, overlap
 
 __all__ = ["exact_differences", "float_differences"]
 
-#: Precision, and how many bits below the point's own scale the step lies: the truncation error is of the order of twice that.
+#: Precision beyond the spread of the coordinates' scales, and how many bits below the smallest one the step lies: the
+#: truncation error is of the order of twice that.
 BITS, STEP_BITS = 448, 110
 
 
@@ -30,15 +32,16 @@ def exact_differences(certificate: Certificate) -> Witness:
         return Witness("differences", "abstains", note="not differentiable here")
     variables = [np.abs(i.data.astype(np.float64)) for i in question.program.inputs if not i.constant]
     scale = min((float(x[x > 0].min(initial=1.0)) for x in variables), default=1.0)
+    largest = max((float(x.max(initial=1.0)) for x in variables), default=1.0)
     try:
-        with s.exact(BITS):
+        with s.exact(BITS + 2 * math.ceil(math.log2(largest) - math.log2(scale))):
             step = arb(scale) * arb(2) ** -STEP_BITS
             wide, fine = (_quotient(question, h) for h in (step, step / 2))
             slope = fine + arb(0, abs(wide - fine).upper())
     except s.Undecided:
         return Witness("differences", "abstains", note="a comparison between the two points cannot be decided")
-    if not slope.is_finite():
-        return Witness("differences", "abstains", note="no finite difference here")
+    if not narrow(slope, certificate):
+        return Witness("differences", "abstains", note="never sharp enough to contradict")
     agrees = overlap(slope, certificate)
     return Witness("differences", "agrees" if agrees else "disagrees", float(slope), f"error below {float(slope.rad()):.0e}")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import elementwise, op, unbroadcast
+from .op import OPS, elementwise, op, unbroadcast
 from .scalars import (
     absolute, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, boxed, cbrt, compare, cos, cosh, exp, exp2, expm1,
     is_object, lift, ln2, ln10, log, log1p, log2, log10, pi, power, sin, sinc, sinc_derivative, sinh, sqrt, tan, tanh, truthy,
@@ -48,7 +48,7 @@ unary("cos",        cos,                         lambda g, y, x: -g * sin(x))
 unary("tan",        tan,                         lambda g, y, x: g / sq(cos(x)),          lambda g, y, x: g * (1 + y * y))
 unary("csc",        lambda x: 1 / sin(x),        lambda g, y, x: -g * cos(x) * y * y,     lambda g, y, x: -g * cos(x) / sq(sin(x)))
 unary("sec",        lambda x: 1 / cos(x),        lambda g, y, x: g * sin(x) * y * y,      lambda g, y, x: g * sin(x) / sq(cos(x)))
-unary("cot",        lambda x: 1 / tan(x),        lambda g, y, x: -g / sq(sin(x)),         lambda g, y, x: -g * (1 + y * y))
+unary("cot",        lambda x: cos(x) / sin(x),   lambda g, y, x: -g / sq(sin(x)),         lambda g, y, x: -g * (1 + y * y))
 unary("sinc",       sinc,                        lambda g, y, x: g * sinc_derivative(x),  lambda g, y, x: g * textbook_dsinc(x))
 unary("arcsin",     arcsin,                      lambda g, y, x: g / root(x),             lambda g, y, x: g / sqrt(1 - x * x))
 unary("arccos",     arccos,                      lambda g, y, x: -g / root(x),            lambda g, y, x: -g / sqrt(1 - x * x))
@@ -221,9 +221,17 @@ op(
     textbook=(lambda k, g, y, *xs: unbroadcast(g * y / xs[k], np.shape(xs[k])),),
 )
 
-# An update in place is, seen from outside, the op whose result takes the place of its first operand.
-for inplace, plain in {"iadd": "add", "isub": "subtract", "imul": "multiply", "itruediv": "divide", "ipow": "power"}.items():
-    from .op import OPS
 
+def _updated(forward: Any) -> Any:
+    """An update in place: the result takes the place of the first operand, and so has its dtype."""
+
+    def update(x: Any, z: Any) -> Any:
+        y = forward(x, z)
+        return y if is_object(y) else y.astype(x.dtype)
+
+    return update
+
+
+for inplace, plain in {"iadd": "add", "isub": "subtract", "imul": "multiply", "itruediv": "divide", "ipow": "power"}.items():
     known = OPS[plain]
-    elementwise(inplace, known.forward, *known.rules, textbook=known.textbook)
+    elementwise(inplace, _updated(known.forward), *known.rules, textbook=known.textbook)

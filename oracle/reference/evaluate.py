@@ -117,7 +117,6 @@ def backward(
     branches: s.Branches | None = None,
     textbook: bool = False,
     interfere: Mapping[str, Pulled] | None = None,
-    after: Callable[[Any], Any] | None = None,
     poles: bool = False,
 ) -> tuple[list[Any], list[Any]]:
     """Pull `cotangent` of the last value back to every input.
@@ -136,8 +135,6 @@ def backward(
     interfere : mapping, optional
         Op name to a function ``(step, operand, pulled) -> pulled`` that replaces what a rule returned: for seeded faults.
 
-    after : callable, optional
-        As in `forward`, applied to what each rule returns.
     poles : bool
         Whether to look, after each elementwise rule, for poles that nothing flows through.
 
@@ -167,8 +164,6 @@ def backward(
             pulled = _array(_step_pull(step, k, g, y, operands, textbook))
             if poles and op.elementwise:
                 pulled = _without_idle_poles(pulled, g)
-            if after is not None:
-                pulled = after(pulled)
             if interfere is not None and step.op in interfere:
                 pulled = interfere[step.op](number, k, pulled)
             cotangents[arg] = pulled if cotangents[arg] is None else cotangents[arg] + pulled

@@ -95,6 +95,8 @@ def _einsum(*xs: Any, subscripts: str) -> Any:
 
 def _einsum_rule(k: int, g: Any, y: Any, *xs: Any, subscripts: str) -> Any:
     """Contract the cotangent with the other operands; labels only the operand has get axes of ones, repeated ones a diagonal."""
+    if not xs[k].size:
+        return lift(np.zeros(xs[k].shape)) if is_object(g) else np.zeros(xs[k].shape, g.dtype)
     terms, output = explicit(subscripts, [x.shape for x in xs])
     term = terms[k]
     labels = "".join(dict.fromkeys(term))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,9 @@ def multiply_reduce(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
             shape = tuple(1 if b == a else n for b, n in enumerate(out.shape) if keepdims or b != a)
             out = lift(np.ones(shape))
         else:
-            out = boxed(np.multiply.reduce(out, axis=a, keepdims=keepdims))
+            parts = np.moveaxis(out, a, 0)
+            out = reduce(lambda left, right: left * right, (boxed(part) for part in parts))
+            out = np.expand_dims(out, a) if keepdims else out
     return out
 
 
@@ -164,9 +167,8 @@ def _prod_rule(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False
 
 
 def _prod_textbook(g: Any, y: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    if not truthy(x).all():
-        return _prod_rule(g, y, x, axis, keepdims)
-    return spread(g * y, x.shape, axis, keepdims) / x
+    quotient = spread(g * y, x.shape, axis, keepdims) / x
+    return where(truthy(x), quotient, _prod_rule(g, y, x, axis, keepdims))
 
 
 def _like(array: np.ndarray, x: Any) -> Any:
@@ -242,9 +244,7 @@ def _cumprod_rule(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
 
 
 def _cumprod_textbook(g: Any, y: Any, x: Any, axis: int | None = None) -> Any:
-    if not truthy(x).all():
-        return _cumprod_rule(g, y, x, axis)
-    return _cumsum_rule(g * y, y, x, axis) / x
+    return where(truthy(x), _cumsum_rule(g * y, y, x, axis) / x, _cumprod_rule(g, y, x, axis))
 
 
 _cumsum, _cumprod = _scan(_running_sum), _scan(_running_product)

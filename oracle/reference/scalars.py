@@ -41,7 +41,9 @@ class Balls(np.ndarray):
     """An object array of balls or series. Unlike NumPy's own, a 0-d result stays an array."""
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        return array.view(Balls) if array.dtype == object else array
+        if array.dtype != object:
+            return array
+        return (_underflown(array) if _mode.loss else array).view(Balls)
 
 
 @dataclass
@@ -84,10 +86,17 @@ class Branches:
 class _Mode:
     series: bool = False
     unit: float = 0.0  # unit roundoff of the dtype that is modelled; 0 where balls only enclose
+    loss: float = 0.0  # what every result may lose absolutely, by underflow
     branches: Branches = field(default_factory=Branches)
 
 
 _mode = _Mode()
+
+
+def _underflown(array: np.ndarray) -> np.ndarray:
+    """What underflow adds to results, except to exact zeros."""
+    ball = arb(0, _mode.loss)
+    return np.asarray(np.frompyfunc(lambda b: b if b == 0 else b + ball, 1, 1)(array), dtype=object)
 
 
 @contextmanager
@@ -109,7 +118,7 @@ def exact(bits: int, branches: Branches | None = None) -> Any:
     return _set(bits, _Mode(branches=branches or Branches()))
 
 
-def working(dtype: Any, branches: Branches | None = None, unit: float | None = None) -> Any:
+def working(dtype: Any, branches: Branches | None = None, unit: float | None = None, loss: float = 0.0) -> Any:
     """Context: balls that enclose every honest computation in `dtype`.
 
     Parameters
@@ -120,11 +129,13 @@ def working(dtype: Any, branches: Branches | None = None, unit: float | None = N
         Outcomes of comparisons at high precision, to be replayed.
     unit : float, optional
         Unit roundoff to assume instead of the dtype's own, for a backend with declared approximate kernels.
+    loss : float
+        What every result may lose absolutely by underflow; 0 where all numbers are far from it.
     """
     bits = significand(dtype) if unit is None else max(3, round(-math.log2(unit)))
     chosen = branches or Branches()
     chosen.replaying = branches is not None
-    return _set(max(2, bits - GUARD_BITS), _Mode(unit=2.0**-bits, branches=chosen))
+    return _set(max(2, bits - GUARD_BITS), _Mode(unit=2.0**-bits, loss=loss, branches=chosen))
 
 
 def taylor(bits: int, order: int = 2) -> Any:
@@ -271,7 +282,12 @@ def _s_atan2(y: Any, x: Any) -> Any:
 def _b_dsinc(x: Any) -> Any:
     """d sinc/dx at the midpoint, widened by the Lipschitz constant: |sinc''| <= pi**2/3."""
     at = x.mid()
-    slope = arb(0) if at == 0 else ((arb.pi() * at).cos() - at.sinc_pi()) / at
+    if at == 0:
+        slope = arb(0)
+    else:
+        mantissa, exponent = at.man_exp()
+        with extra_bits(2 * max(0, -int(exponent) - int(mantissa).bit_length())):  # the difference loses that many
+            slope = ((arb.pi() * at).cos() - at.sinc_pi()) / at
     return slope + arb(0, (x.rad() * (arb.pi() ** 2 / 3)).upper())
 
 

@@ -1,0 +1,131 @@
+"""The suite proves itself: the mirror passes everything, and every seeded fault is rejected in every op it applies to.
+
+The table that is printed at the end says, for each fault, in how many ops it was seen, and after how many questions.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from adjudge.backends import mirror
+from adjudge.backends.faults import FAULTS, Faulty
+from adjudge.oracle import Program, Question, judge
+from adjudge.oracle.certificate import certify
+from adjudge.oracle.reference import OPS
+from adjudge.strategies import questions
+from adjudge.strategies.catalogue import CATALOGUE
+
+QUESTIONS = 60
+
+
+@cache
+def drawn(op: str, dtype: str = "float64") -> tuple[Question, ...]:
+    """Questions about an op, the same ones every time."""
+    out: list[Question] = []
+
+    @seed(20)
+    @settings(
+        max_examples=QUESTIONS, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    @given(questions(op, dtypes=(dtype,)))
+    def collect(question: Question) -> None:
+        out.append(question)
+
+    collect()
+    return tuple(out)
+
+
+#: Where a fault changes nothing that anyone could see, and why.
+NOT_APPLICABLE = {
+    "missing un-broadcast": lambda op: not any(_broadcasts(q, op) for q in drawn(op)),
+    "dropped fan-out term": lambda op: not any(_fans_out(q, op) for q in drawn(op)),
+    "two elements swapped": lambda op: not any(_uneven(q, op, lambda g: g.reshape(-1)[[-1, *range(1, g.size - 1), 0]].reshape(g.shape)) for q in drawn(op)),
+    "transposed": lambda op: not any(_uneven(q, op, lambda g: g.T.reshape(-1).reshape(g.shape)) for q in drawn(op)),
+}
+
+
+def _steps(question: Question, op: str) -> Iterator[tuple[int, tuple[int, ...]]]:
+    return ((n, s.args) for n, s in enumerate(question.program.steps) if s.op == op)
+
+
+def _broadcasts(question: Question, op: str) -> bool:
+    """Whether a variable operand of the op is smaller than its value and broadcasts to it."""
+    if not OPS[op].elementwise and op not in ("add_sequence", "multiply_sequence"):
+        return False
+    from adjudge.oracle.reference import forward
+
+    with np.errstate(all="ignore"):
+        values = forward(question.program, [i.data for i in question.program.inputs])
+    count = len(question.program.inputs)
+    return any(
+        not question.program.constants[a] and np.shape(values[a]) != np.shape(values[count + n]) and np.size(values[count + n])
+        for n, args in _steps(question, op)
+        for k, a in enumerate(args)
+        if OPS[op].differentiable(k)
+    )
+
+
+def _fans_out(question: Question, op: str) -> bool:
+    uses = [a for s in question.program.steps for a in s.args]
+    return any(uses.count(a) > 1 and not question.program.constants[a] for _, args in _steps(question, op) for a in args)
+
+
+def _uneven(question: Question, op: str, change) -> bool:  # type: ignore[no-untyped-def]
+    """Whether some gradient is another array after the change."""
+    if len(question.program.steps) > 1:
+        return False
+    c = certify(question)
+    return c.decided and any(e is not None and e.nearest.size > 1 and (change(e.nearest) != e.nearest).any() for e in c.gradients)
+
+
+TABLE: dict[str, list[int]] = {name: [] for name in FAULTS}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("op", CATALOGUE)
+def test_a_seeded_fault_is_rejected(op: str, fault: str) -> None:
+    excused = NOT_APPLICABLE.get(fault)
+    spoilt = Faulty(FAULTS[fault], op)
+    for number, question in enumerate(drawn(op), 1):
+        if judge(question, spoilt).failed:
+            TABLE[fault].append(number)
+            return
+    assert excused is not None, f"{fault} in {op} was not seen in {QUESTIONS} questions"
+    assert excused(op), f"{fault} in {op} was not seen in {QUESTIONS} questions"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("op", CATALOGUE)
+def test_the_mirror_passes_everything(op: str, dtype: str) -> None:
+    for question in drawn(op, dtype):
+        found = judge(question, mirror)
+        assert found.verdict in ("correct", "undecided"), f"{found.findings}\n{question.program}"
+
+
+@pytest.mark.parametrize("op", CATALOGUE)
+def test_most_questions_can_be_decided(op: str) -> None:
+    undecided = sum(judge(q, mirror).verdict == "undecided" for q in drawn(op))
+    assert undecided <= QUESTIONS / 3
+
+
+@pytest.mark.parametrize("op", ["sin", "matmul", "sum", "getitem"])
+@pytest.mark.parametrize("fault", ["sign flip", "factor 1 + 1e-6", "one element zeroed", "wrong dtype"])
+def test_a_seeded_fault_is_rejected_in_float32(op: str, fault: str) -> None:
+    assert any(judge(q, Faulty(FAULTS[fault], op)).failed for q in drawn(op, "float32"))
+
+
+def test_a_fault_that_is_not_there_is_not_seen() -> None:
+    program = Program.of([np.array([0.5, 1.5])], [("sin", [0])])
+    question = Question(program, np.ones(2), (np.ones(2),))
+    assert not judge(question, Faulty(FAULTS["sign flip"], "cos")).failed
+
+
+def test_the_table() -> None:
+    """Printed under `-s`: fault, ops in which it was seen, questions needed at the median and at most."""
+    print()
+    for name, needed in TABLE.items():
+        if needed:
+            print(f"  {name:22} seen in {len(needed):3} of {len(CATALOGUE)} ops after {np.median(needed):.0f} (at most {max(needed)}) questions")
