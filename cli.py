@@ -616,10 +616,10 @@ def _imports(name: str) -> str:
 
 def _counterexamples() -> str:
     """Whether Hypothesis still shows them: another library's plugin can blank them."""
-    from hypothesis import Phase, Verbosity, given, settings
+    from hypothesis import Phase, given, settings
     from hypothesis import strategies as st
 
-    @settings(database=None, max_examples=5, phases=(Phase.generate,), verbosity=Verbosity.quiet)
+    @settings(database=None, max_examples=5, phases=(Phase.generate,))
     @given(st.just("shown"))
     def fail(word: str) -> None:
         raise ArithmeticError(word)

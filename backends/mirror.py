@@ -10,7 +10,7 @@ import numpy as np
 from .. import __version__
 from ..oracle.program import Program
 from ..oracle.reference import scalars as s
-from ..oracle.reference.evaluate import Pulled, backward, forward
+from ..oracle.reference.evaluate import Pulled, as_numpy, backward, forward
 from .protocol import Answer
 
 __all__ = ["dtypes", "name", "numpy_dtypes", "reflect", "versions", "vjp"]
@@ -36,8 +36,7 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
 def reflect(program: Program, cotangent: np.ndarray, interfere: Mapping[str, Pulled] | None = None) -> Answer:
     """The mirror's answer; `interfere` replaces what the rules of some ops return (see `adjudge.backends.faults`)."""
     data = [i.data for i in program.inputs]
-    with np.errstate(all="ignore"):
-        plain = np.asarray(forward(program, data)[-1])
+    plain = as_numpy(program)
     try:
         with s.exact(BITS):
             values = forward(program, [s.lift(x) for x in data], s.Branches())

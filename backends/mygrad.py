@@ -128,11 +128,10 @@ SCRIPT = {
     "step": "{y} = mg.{op}({args})",
     "masked": "{y} = mg.{op}({xs}, out=mg.positive({under}, constant={constant}){params})",
     "steps": {
-        "iadd": "{y} = mg.positive({0}, constant={constant})\n{y} += {1}",
-        "isub": "{y} = mg.positive({0}, constant={constant})\n{y} -= {1}",
-        "imul": "{y} = mg.positive({0}, constant={constant})\n{y} *= {1}",
-        "itruediv": "{y} = mg.positive({0}, constant={constant})\n{y} /= {1}",
-        "ipow": "{y} = mg.positive({0}, constant={constant})\n{y} **= {1}",
+        **{
+            op: "{y} = mg.positive({0}, constant={constant})\n{y} " + sign + " {1}"
+            for op, sign in {"iadd": "+=", "isub": "-=", "imul": "*=", "itruediv": "/=", "ipow": "**="}.items()
+        },
         "getitem": "{y} = mg.astensor({0})[{index}]",
         "setitem": "{y} = mg.positive({0}, constant={constant})\n{y}[{index}] = {1}",
         "where": "{y} = mg.where(np.asarray({0}), {1}, {2})",

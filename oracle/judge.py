@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 
 from .certificate import Certificate, Enclosure, certify
 from .program import Input, Question, letter
-from .reference.evaluate import forward
+from .reference.evaluate import as_numpy
 
 __all__ = ["FAILING", "VERDICTS", "Finding", "Judgement", "judge"]
 
@@ -205,17 +205,17 @@ def _contract(question: Question, answer: Any, inputs: Sequence[Any], cotangent:
     if len(answer.gradients) != len(program.inputs):
         broken("program", f"{len(answer.gradients)} gradients for {len(program.inputs)} inputs: the shape of the answer is wrong")
         return out
-    with np.errstate(all="ignore"):
-        expected = np.asarray(forward(program, [i.data for i in program.inputs])[-1])
     value = np.asarray(answer.value)
     if value.shape != question.cotangent.shape:
         broken("value", f"shape {value.shape} where {question.cotangent.shape} is due")
-    elif getattr(backend, "numpy_dtypes", False) and value.dtype != expected.dtype:
+    elif getattr(backend, "numpy_dtypes", False) and value.dtype != (expected := as_numpy(program)).dtype:
         broken("value", f"dtype {value.dtype} where NumPy gives {expected.dtype}")
     for n, (i, fresh, g) in enumerate(zip(program.inputs, inputs, answer.gradients, strict=True)):
         name = f"gradient of {letter(n)}"
         if isinstance(fresh, np.ndarray) and not _same_bits(fresh, i):
             broken(f"input {letter(n)}", "the input was changed")
+        elif isinstance(fresh, np.ndarray) and fresh.flags.writeable != (i.layout not in ("read-only", "broadcast")):
+            broken(f"input {letter(n)}", f"the input was made {'writeable' if fresh.flags.writeable else 'read-only'}")
         if i.constant:
             continue
         if g is None:

@@ -86,7 +86,7 @@ def _failure(record: Record, backend: str) -> dict[str, Any]:
 def program_lines(case: Any) -> list[str]:
     """A case's program, one line a value; none if it cannot be read."""
     try:
-        return str(Question.from_json(case["question"]).program).split("\n")
+        return [line for line in str(Question.from_json(case["question"]).program).split("\n") if line.strip()]
     except (ProgramError, LookupError, TypeError):
         return []
 

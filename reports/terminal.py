@@ -31,6 +31,8 @@ HEADLINES = {
 STYLES = {"new": "bold red", "known": "yellow", "lossy": "yellow", "undecided": "cyan", "unsupported": "dim", "correct": ""}
 COLUMNS = {**{s: s for s in JUDGED}, "undecided": "undec.", "unsupported": "unsup."}
 LEGS = ("balls", "series", "differences", "jax")
+#: A program is shown in about as many lines.
+LINES = 24
 
 
 def make_console(file: IO[str] | None = None) -> Console:
@@ -159,8 +161,12 @@ def _said(record: Record, backend: str) -> str:
 
 
 def _program(record: Record) -> Text:
-    lines = program_lines(record.get("case"))
-    return Text("\n".join(f"    {line}" for line in lines))
+    """A record's program, its inputs cut where they are long; whole in the case's own files."""
+    lines = [f"    {line}" for line in program_lines(record.get("case"))]
+    over = len(lines) - LINES
+    if over > 1:
+        lines[LINES // 2 : LINES // 2 + over] = [f"    ... ({over} lines)"]
+    return Text("\n".join(lines))
 
 
 def op_table(rows: Iterable[Row]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,14 @@ BROADCAST = BESIDE + (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=None)
+def whole_numbers(domain: Domain, kind: str, span: int = 10) -> np.ndarray:
+    """The small integers of a domain that integers, unsigned ones or booleans can be; there may be none."""
+    lowest, highest = {"b": (0, 1), "u": (0, 9)}.get(kind, (-9, 9))
+    near = np.arange(max(lowest, -span), min(highest, span) + 1)
+    return near[domain.inside(near)]
+
+
 def numbers(
     rng: np.random.Generator, shape: Shape, domain: Domain, dtype: Any, *, tame: bool = False, dyadic: bool = False
 ) -> np.ndarray:
@@ -80,10 +89,8 @@ def numbers(
     """
     dtype, size, span = np.dtype(dtype), math.prod(shape), 2 if tame else 10
     if dtype.kind != "f":
-        low = {"b": "booleans", "u": "integers [0, 9]"}.get(dtype.kind, "integers [-9, 9]")
-        pool = Domain(low).numbers(1, span) if not domain.whole else domain.numbers(1, span)
-        pool = pool[domain.inside(pool)]
-        return pool[rng.integers(0, len(pool), size)].reshape(shape).astype(dtype) if len(pool) else np.ones(shape, dtype)
+        pool = whole_numbers(domain, dtype.kind, span)
+        return pool[rng.integers(0, len(pool), size)].reshape(shape).astype(dtype)
     if domain.whole:
         grids: tuple[int, ...] = (1,)
     else:

@@ -23,7 +23,7 @@ __all__ = ["CATALOGUE", "FAMILIES", "KINKS", "Row", "rows"]
 def _gap_of_pairs(*operands: Any) -> np.ndarray:
     """Between each two operands, elementwise."""
     together = np.broadcast_arrays(*operands)
-    return np.concatenate([np.abs(a - b).ravel() for j, a in enumerate(together) for b in together[:j]])
+    return np.concatenate([np.abs(np.subtract(a, b, dtype=float)).ravel() for j, a in enumerate(together) for b in together[:j]])
 
 
 def _gap_within(x: Any) -> np.ndarray:
@@ -193,7 +193,7 @@ each("hyperbolic",    "unary",   "arccoth",    FAR,                           (1
 each("piecewise",     "unary",   "absolute",   R,                             (0.0, -0.0),                    UFUNC,    "at 0")
 each("piecewise",     "binary",  "maximum",    (R, R),                        ("tie",),                       UFUNC,    "tie")
 each("piecewise",     "binary",  "minimum",    (R, R),                        ("tie",),                       UFUNC,    "tie")
-each("piecewise",     "ternary", "clip",       (R, "[-5, 0]", "[0, 5]"),      ("tie",),                       FREE,     "tie")
+each("piecewise",     "ternary", "clip",       (R, "[-5, 0)", "(0, 5]"),      ("tie",),                       FREE,     "tie")
 each("piecewise",     "ternary", "where",      ("booleans", R, R),            ("tie", 0.0),                   FREE)
 
 each("in place",      "update",  "iadd",       (R, R),                        (),                             FREE)
@@ -218,7 +218,7 @@ whole("linear algebra", "unary",      "norm",         "an axis, not empty", p.no
 
 whole("reductions",     "unary",      "sum",          "any",                p.reduction)
 whole("reductions",     "unary",      "mean",         "not empty",          p.reduction)
-whole("reductions",     "unary",      "var",          "not empty",          p.spread,        ("tie",))
+whole("reductions",     "unary",      "var",          "two elements",       p.spread,        ("tie",))
 whole("reductions",     "unary",      "std",          "sides from 2",       p.spread,        ("tie",),        "",       R, POSITIVE)
 whole("reductions",     "unary",      "max",          "not empty",          p.reduction,     ("tie",),        "within")
 whole("reductions",     "unary",      "min",          "not empty",          p.reduction,     ("tie",),        "within")

@@ -12,12 +12,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from ..oracle.program import Input, Program, Question, Step, encode_index
 from ..oracle.reference.evaluate import backward, step_forward
 from . import parameters as p
-from .arrays import BESIDE, BROADCAST, FIRST, LARGEST, PLAIN, Look, numbers, override, repeated
+from .arrays import BESIDE, BROADCAST, FIRST, LARGEST, PLAIN, Look, numbers, override, repeated, whole_numbers
 from .catalogue import CATALOGUE, KINKS, Row, rows
 from .choices import Choose
 from .domains import NEAR, SAFE, Domain
@@ -109,7 +110,8 @@ class Growth:
 
     def fresh(self, domain: Domain, shape: Shape, look: Look) -> Value:
         """A new input; it joins the program when a step takes it."""
-        if look.kind == "list" and (not shape or 0 in shape):
+        kind = np.dtype(look.dtype).kind if look.dtype not in ("", "other") else "f"
+        if (look.kind == "list" and (not shape or 0 in shape)) or (kind != "f" and not len(whole_numbers(domain, kind))):
             look = Look(constant=True)
         others = [d for d in self.dtypes if d != self.dtype]
         exact = look.kind != "array" or look.dtype == "other"
@@ -280,7 +282,10 @@ class Growth:
                 return self.step(row, latest)
             except Ungrown:
                 continue
-        return self.step(order[0], None)
+        try:
+            return self.step(order[0], None)
+        except Ungrown:  # every attempt with tame numbers failed: not seen in a hundred thousand questions
+            reject()
 
     def question(self, keep: int) -> Question:
         """The program, at least its first `keep` steps, with a cotangent and directions."""
@@ -393,11 +398,13 @@ def _pile(g: Growth, row: Row, base: Value | None) -> Made:
 
 def _matmul(g: Growth, row: Row, base: Value | None) -> Made:
     (domain, *_), _ = g.roles(row, base)
-    if base is None and g.choose.rarely(LARGE_ONCE_IN):
-        return _large(g, g.choose.of(LARGE_MATMUL)), {}
     first, place = g.first(row, domain, base), g.choose.below(2)
     other = g.beside(domain, matmul_partners(first.data.shape, place), first)
-    return [first, other] if place == 0 else [other, first], {}
+    operands = [first, other] if place == 0 else [other, first]
+    # Last, so that it takes more draws than a small product: fewer draws are simpler, and shrinking goes there.
+    if base is None and g.choose.rarely(LARGE_ONCE_IN):
+        operands = _large(g, g.choose.of(LARGE_MATMUL))
+    return operands, {}
 
 
 def _large(g: Growth, shapes: Sequence[Shape]) -> list[Value]:
@@ -423,15 +430,15 @@ _MATRICES = tuple(s for s in SHAPES["an axis"] if len(s) <= 2)
 
 def _einsum(g: Growth, row: Row, base: Value | None) -> Made:
     (domain, *_), _ = g.roles(row, base)
-    if base is None and g.choose.rarely(LARGE_ONCE_IN):
-        call, large = g.choose.of(LARGE_EINSUM)
-        return _large(g, large), {"subscripts": call}
     drawn = p.einsum_call(g.choose, None if base is None else base.data.shape)
     if drawn is None:
         raise Ungrown
     subscripts, shapes, place = drawn
     first = base if base is not None else g.fresh(domain, shapes[place], g.choose.of(FIRST))
     operands = [first if j == place else g.beside(domain, (s,), first) for j, s in enumerate(shapes)]
+    if base is None and g.choose.rarely(LARGE_ONCE_IN):
+        subscripts, large = g.choose.of(LARGE_EINSUM)
+        operands = _large(g, large)
     return operands, {"subscripts": subscripts}
 
 
@@ -474,7 +481,7 @@ def _questions(draw: Any, op: str | None, dtypes: tuple[str, ...], max_steps: in
     with np.errstate(all="ignore"):
         growth = Growth(choose, dtypes)
         growth.grow(names, pool)
-        if len(names) > 1 and choose.rarely(20):
+        if len(names) > 1 and choose.rarely(24):
             growth.values.insert(0, growth.fresh(ANY, choose.of(SHAPES["any"]), Look()))
         return growth.question(keep=1 if op is None else place + 1)
 

@@ -24,6 +24,7 @@ KINDS = {
     "not empty": lambda shape: 0 not in shape,
     "an axis": lambda shape: len(shape) > 0,
     "an axis, not empty": lambda shape: len(shape) > 0 and 0 not in shape,
+    "two elements": lambda shape: math.prod(shape) > 1,
     "sides from 2": lambda shape: len(shape) > 0 and min(shape) > 1,
 }
 

@@ -69,8 +69,14 @@ def _broadcasts(question: Question, op: str) -> bool:
 
 
 def _fans_out(question: Question, op: str) -> bool:
-    uses = [a for s in question.program.steps for a in s.args]
-    return any(uses.count(a) > 1 and not question.program.constants[a] for _, args in _steps(question, op) for a in args)
+    """Whether the op passes something back to a variable value that is used again after it."""
+    program = question.program
+    return any(
+        arg in later.args and not program.constants[arg] and OPS[op].differentiable(k)
+        for n, args in _steps(question, op)
+        for k, arg in enumerate(args)
+        for later in program.steps[n + 1 :]
+    ) or any(len(set(args)) < len(args) and not program.constants[args[0]] for _, args in _steps(question, op))
 
 
 def _uneven(question: Question, op: str, change) -> bool:  # type: ignore[no-untyped-def]

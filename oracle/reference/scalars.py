@@ -87,6 +87,7 @@ class _Mode:
     series: bool = False
     unit: float = 0.0  # unit roundoff of the dtype that is modelled; 0 where balls only enclose
     loss: float = 0.0  # what every result may lose absolutely, by underflow
+    flush: bool = False  # whether operands lose as much
     branches: Branches = field(default_factory=Branches)
 
 
@@ -118,7 +119,9 @@ def exact(bits: int, branches: Branches | None = None) -> Any:
     return _set(bits, _Mode(branches=branches or Branches()))
 
 
-def working(dtype: Any, branches: Branches | None = None, unit: float | None = None, loss: float = 0.0) -> Any:
+def working(
+    dtype: Any, branches: Branches | None = None, unit: float | None = None, loss: float = 0.0, flush: bool = False
+) -> Any:
     """Context: balls that enclose every honest computation in `dtype`.
 
     Parameters
@@ -131,11 +134,13 @@ def working(dtype: Any, branches: Branches | None = None, unit: float | None = N
         Unit roundoff to assume instead of the dtype's own, for a backend with declared approximate kernels.
     loss : float
         What every result may lose absolutely by underflow; 0 where all numbers are far from it.
+    flush : bool
+        Whether operands lose as much, too: then comparisons of numbers that close are doubtful.
     """
     bits = significand(dtype) if unit is None else max(3, round(-math.log2(unit)))
     chosen = branches or Branches()
     chosen.replaying = branches is not None
-    return _set(max(2, bits - GUARD_BITS), _Mode(unit=2.0**-bits, loss=loss, branches=chosen))
+    return _set(max(2, bits - GUARD_BITS), _Mode(unit=2.0**-bits, loss=loss, flush=flush, branches=chosen))
 
 
 def taylor(bits: int, order: int = 2) -> Any:
@@ -400,6 +405,8 @@ def _series_order(a: Any, b: Any) -> int:
 
 
 def _guess(a: Any, b: Any) -> int:
+    if _mode.flush and not a == b and (a - b).abs_lower() <= _mode.loss:
+        _mode.branches.doubtful = True
     if not (a < b or a > b or a == b):
         _mode.branches.doubtful = True
     a, b = a.mid(), b.mid()
@@ -586,7 +593,7 @@ def _contracted(terms: Sequence[str], output: str, operands: Sequence[Any]) -> A
         places = np.transpose(diagonal, np.argsort([labels.index(c) for c in distinct])).reshape(-1)
         ordered = x.reshape(-1)[places]
         aligned = ordered.reshape([x.shape[term.index(c)] if c in term else 1 for c in labels])
-        product = aligned if product is None else product * aligned
+        product = boxed(aligned if product is None else product * aligned)
     rows = product.reshape(*product.shape[: len(output)], -1)
     return boxed(np.add.reduce(rows, axis=-1))
 

@@ -128,6 +128,7 @@ def _written(shape: tuple[int, ...], value_shape: tuple[int, ...], index: Any) -
 
 
 def _setitem(x: Any, value: Any, index: Any) -> Any:
+    value = value if is_object(value) else np.asarray(value)
     where, source = _written(x.shape, value.shape, index)
     out = x.reshape(-1).copy()
     out[where] = value.reshape(-1)[source]
