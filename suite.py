@@ -31,14 +31,14 @@ from hypothesis.errors import Flaky
 from . import __version__
 from .backends import BackendError, load
 from .oracle.blame import Blame, blame
-from .oracle.judge import Judgement, certificate_for, judge
+from .oracle.judge import FAILING, GRAVITY, Finding, Judgement, certificate_for, judge
 from .oracle.legs import Witness, exact_differences, opinion, taylor
 from .oracle.program import Question, array_to_json
 from .reports.ledger import Ledger, shipped_ledger
 from .strategies import questions
 from .strategies.catalogue import CATALOGUE as ROWS
 
-__all__ = ["LEGS", "PROFILES", "Profile", "Settings", "replay", "run", "selected", "witnesses"]
+__all__ = ["LEGS", "PROFILES", "Examiner", "Profile", "Settings", "Task", "perform", "replay", "run", "selected", "tasks", "witnesses"]
 
 LEGS = ("balls", "series", "differences", "jax")
 COMPOSITION = "composition"
@@ -131,18 +131,17 @@ class Outcome:
     judgement: Judgement
     legs: dict[str, str]
     blamed: Blame | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
     known: str | None = None
+    news: Finding | None = None
     seconds: float = 0.0
     witnesses: list[Witness] = field(default_factory=list)
 
     @property
     def signature(self) -> tuple[str, str, str] | None:
         """What makes two new failures the same one; None for all else."""
-        worst = self.judgement.worst
-        if not self.judgement.failed or self.known is not None or worst is None or self.disagreement:
+        if self.news is None or self.disagreement:
             return None
-        return self.judgement.verdict, self.blamed.op if self.blamed else "", worst.where.split(" of ")[0]
+        return self.news.verdict, self.blamed.op if self.blamed else "", self.news.where.split(" ")[0]
 
     @property
     def disagreement(self) -> bool:
@@ -166,6 +165,7 @@ class Examiner:
         self.backend = load(settings.backend)
         self.version = next(iter(self.backend.versions().values()), "0")
         self.ledger = Ledger.read(settings.ledger) if settings.ledger else shipped_ledger(self.backend.name)
+        self.dtypes = settings.dtypes or tuple(getattr(self.backend, "dtypes", ("float64", "float32")))
         self.library, self.library_ledger = _library(self.backend.name) if "jax" in settings.legs else (None, None)
 
     def examine(self, question: Question, differences: bool = False, library: bool = False) -> Outcome:
@@ -182,7 +182,7 @@ class Examiner:
         outcome = Outcome(judgement, {w.leg: w.stance for w in said}, witnesses=said)
         if judgement.failed:
             self._explain(outcome)
-        if certificate.decided and self.library is not None and (library or outcome.signature is not None):
+        if certificate.decided and self.library is not None and library:
             witness = opinion(question, self.library, self._known_of_library)
             outcome.witnesses.append(witness)
             outcome.legs["jax"] = witness.stance
@@ -190,16 +190,36 @@ class Examiner:
         return outcome
 
     def _explain(self, outcome: Outcome) -> None:
-        outcome.blamed = blame(outcome.judgement, self.backend)
-        outcome.facts = facts(outcome.judgement, outcome.blamed)
-        entry = self.ledger.match(outcome.facts, self.version)
-        outcome.known = entry.id if entry is not None else None
+        """Blame a step, and look every failing finding up in the ledger: a failure is known if all of them are."""
+        judgement = outcome.judgement
+        outcome.blamed = blame(judgement, self.backend)
+        for finding in sorted((f for f in judgement.findings if f.verdict in FAILING), key=lambda f: GRAVITY[f.verdict]):
+            entry = self.ledger.match(facts(judgement, outcome.blamed, finding), self.version)
+            if entry is None:
+                outcome.news = finding
+                return
+            outcome.known = outcome.known or entry.id
 
     def _known_of_library(self, judgement: Judgement) -> str | None:
         assert self.library is not None and self.library_ledger is not None
-        blamed = blame(judgement, self.library)
-        entry = self.library_ledger.match(facts(judgement, blamed), next(iter(self.library.versions().values())))
+        blamed, worst = blame(judgement, self.library), judgement.worst
+        assert worst is not None
+        entry = self.library_ledger.match(facts(judgement, blamed, worst), next(iter(self.library.versions().values())))
         return entry.id if entry is not None else None
+
+
+    def ledger_records(self) -> Iterator[dict[str, Any]]:
+        """Replay the stored case of every ledger entry that applies to this version: only that tells whether it is fixed."""
+        for entry in self.ledger.applying(self.version):
+            if self.settings.ops and not set(entry.question.program.ops) & set(self.settings.ops):
+                continue
+            outcome = self.examine(entry.question)
+            judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
+            state = "no longer fails" if not judgement.failed else "fails otherwise" if outcome.known != entry.id else "still fails"
+            yield {
+                "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "op": entry.op,
+                "verdict": judgement.verdict, "said": worst.reason if worst else "",
+            }  # fmt: skip
 
 
 @cache
@@ -215,24 +235,22 @@ def _library(judged: str) -> tuple[Any, Any]:
     return library, shipped_ledger("jax")
 
 
-def facts(judgement: Judgement, blamed: Blame) -> dict[str, Any]:
+def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, Any]:
     """What a ledger's conditions may look at: facts of the failure and of the blamed step's operands."""
     question = blamed.alone or judgement.question
     step = question.program.steps[-1]
-    worst = judgement.worst
-    assert worst is not None
     operands = [question.program.inputs[a].data for a in step.args if a < len(question.program.inputs)]
     return {
         "op": blamed.op,
-        "verdict": judgement.verdict,
-        "where": worst.where.split(" of ")[0],
+        "verdict": finding.verdict,
+        "where": finding.where.split(" ")[0],
         "dtype": judgement.question.program.working_dtype.name,
         "kink": judgement.certificate.kink,
         "params": sorted(step.params),
         "magnitudes": [_magnitudes(x) for x in operands],
         "repeated": len(set(step.args)) < len(step.args),
         "layouts": [i.layout for i in judgement.question.program.inputs],
-        "reason": worst.reason,
+        "reason": finding.reason,
         "ndims": [x.ndim for x in operands],
         "empty": any(x.size == 0 for x in operands),
     }
@@ -277,8 +295,8 @@ def _along(judgement: Judgement, gradients: Any) -> float:
 
 
 def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]:
-    judgement, worst = outcome.judgement, outcome.judgement.worst
-    verdict = judgement.verdict
+    judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
+    verdict = worst.verdict if worst is not None else judgement.verdict
     if judgement.failed and outcome.disagreement:
         verdict = "undecided"
     record: dict[str, Any] = {
@@ -298,7 +316,7 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
         record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
         record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
     if outcome.blamed is not None:
-        record |= {"blamed": outcome.blamed.op, "known": outcome.known, "case": judgement.question.id}
+        record |= {"blamed": outcome.blamed.op, "known": None if outcome.news else outcome.known, "case": judgement.question.id}
     return record
 
 
@@ -308,7 +326,7 @@ def _family(op: str) -> str:
 
 def case_of(outcome: Outcome, backend: Any) -> dict[str, Any]:
     """A case: all that is needed to ask the question again, and what was said of it."""
-    judgement, worst = outcome.judgement, outcome.judgement.worst
+    judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
     certificate = judgement.certificate
 
     def enclosures(part: str) -> dict[str, Any]:
@@ -323,7 +341,7 @@ def case_of(outcome: Outcome, backend: Any) -> dict[str, Any]:
         "backend": backend.name,
         "versions": backend.versions(),
         "question": judgement.question.to_json(),
-        "verdict": judgement.verdict,
+        "verdict": worst.verdict if worst else judgement.verdict,
         "blamed": outcome.blamed.op if outcome.blamed else None,
         "where": worst.where if worst else "",
         "reason": worst.reason if worst else "",
@@ -338,7 +356,7 @@ def case_of(outcome: Outcome, backend: Any) -> dict[str, Any]:
 Emit = Callable[[dict[str, Any]], None]
 
 
-def _perform(task: Task, examiner: Examiner, emit: Emit, deadline: float) -> None:
+def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float("inf")) -> None:
     """Ask everything of one task, and record it."""
     backend = examiner.backend
     supports = getattr(backend, "supports", None)
@@ -421,17 +439,17 @@ def _drawn(task: Task, turn: int, examples: int, allow: tuple[str, ...] | None, 
 # -- many tasks --------------------------------------------------------------------------------------------------------------
 
 
-def selected(settings: Settings) -> tuple[str, ...]:
-    """The rows that a run asks about, in the catalogue's order."""
-    every = (*ROWS, COMPOSITION)
-    return tuple(op for op in every if not settings.ops or op in settings.ops)
+def selected(ops: tuple[str, ...]) -> tuple[str, ...]:
+    """The rows that a run asks about, in the catalogue's order: all where none is named."""
+    return tuple(op for op in (*ROWS, COMPOSITION) if not ops or op in ops)
 
 
-def _tasks(settings: Settings, dtypes: tuple[str, ...], seed: int) -> Iterator[Task]:
+def tasks(settings: Settings, dtypes: tuple[str, ...], turn: int = 0) -> Iterator[Task]:
+    """The tasks of a run, the longest first; those of each further turn draw other questions."""
     profile = PROFILES[settings.profile]
-    for op in reversed(selected(settings)):
+    for op in reversed(selected(settings.ops)):
         for dtype in dtypes:
-            own = zlib.crc32(f"{__version__} {seed} {op} {dtype}".encode())
+            own = zlib.crc32(f"{__version__} {settings.seed} {turn} {op} {dtype}".encode())
             yield Task(op, dtype, profile.compositions if op == COMPOSITION else profile.examples, own)
 
 
@@ -447,7 +465,7 @@ def _start_worker(settings: Settings, records: Any) -> None:
 def _work(task: Task, deadline: float) -> None:
     assert _worker is not None
     examiner, records = _worker
-    _perform(task, examiner, records.put, deadline)
+    perform(task, examiner, records.put, deadline)
 
 
 def run(settings: Settings, emit: Emit) -> None:
@@ -469,21 +487,19 @@ def run(settings: Settings, emit: Emit) -> None:
     """
     began = time.perf_counter()
     profile = PROFILES[settings.profile]
-    seed = settings.seed if settings.seed is not None else int.from_bytes(os.urandom(4)) if profile.explores else 0
-    settings = replace(settings, seed=seed)
+    if settings.seed is None:
+        settings = replace(settings, seed=int.from_bytes(os.urandom(4)) if profile.explores else 0)
     examiner = Examiner(settings)
-    backend = examiner.backend
-    dtypes = settings.dtypes or tuple(d for d in getattr(backend, "dtypes", ("float64", "float32")))
-    emit(_header(settings, backend, dtypes, examiner.library is not None))
+    emit(_header(examiner))
     seconds = settings.max_time if settings.max_time is not None else EXPLORING_SECONDS if profile.explores else float("inf")
-    deadline = time.time() + seconds
+    deadline, turn = time.time() + seconds, 0
     try:
         while True:
-            _all(list(_tasks(settings, dtypes, seed)), settings, examiner, emit, deadline)
-            seed += 1
+            _all(list(tasks(settings, examiner.dtypes, turn)), examiner, emit, deadline)
+            turn += 1
             if not profile.explores or time.time() >= deadline:
                 break
-        for record in _ledger_records(examiner):
+        for record in examiner.ledger_records():
             emit(record)
     except KeyboardInterrupt:
         emit({"kind": "end", "seconds": time.perf_counter() - began, "interrupted": True})
@@ -491,17 +507,17 @@ def run(settings: Settings, emit: Emit) -> None:
     emit({"kind": "end", "seconds": time.perf_counter() - began, "interrupted": False})
 
 
-def _all(tasks: list[Task], settings: Settings, examiner: Examiner, emit: Emit, deadline: float) -> None:
-    jobs = settings.jobs or os.cpu_count() or 1
+def _all(every: list[Task], examiner: Examiner, emit: Emit, deadline: float) -> None:
+    jobs = min(examiner.settings.jobs or os.cpu_count() or 1, len(every))
     if jobs == 1:
-        for task in tasks:
-            _perform(task, examiner, emit, deadline)
+        for task in every:
+            perform(task, examiner, emit, deadline)
         return
     context = multiprocessing.get_context("spawn")
     records = context.Queue()
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(settings, records))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(examiner.settings, records))
     try:
-        pending = {pool.submit(_work, task, deadline) for task in tasks}
+        pending = {pool.submit(_work, task, deadline) for task in every}
         while pending:
             done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
             _drain(records, emit)
@@ -524,23 +540,8 @@ def _drain(records: Any, emit: Emit) -> None:
             return
 
 
-def _ledger_records(examiner: Examiner) -> Iterator[dict[str, Any]]:
-    """Replay the stored case of every ledger entry that applies to this version: only that tells whether it is fixed."""
-    for entry in examiner.ledger.applying(examiner.version):
-        if examiner.settings.ops and entry.op not in examiner.settings.ops:
-            continue
-        outcome = examiner.examine(entry.question)
-        still = outcome.judgement.verdict == entry.verdict
-        state = "still fails" if still else "no longer fails" if not outcome.judgement.failed else "fails otherwise"
-        worst = outcome.judgement.worst
-        yield {
-            "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "op": entry.op,
-            "verdict": outcome.judgement.verdict, "said": worst.reason if worst else "",
-        }  # fmt: skip
-
-
-def _header(settings: Settings, backend: Any, dtypes: tuple[str, ...], library: bool) -> dict[str, Any]:
-    legs = [leg for leg in settings.legs if leg != "jax" or library]
+def _header(examiner: Examiner) -> dict[str, Any]:
+    settings, backend = examiner.settings, examiner.backend
     return {
         "kind": "run",
         "schema_version": 1,
@@ -551,9 +552,9 @@ def _header(settings: Settings, backend: Any, dtypes: tuple[str, ...], library: 
         "versions": backend.versions(),
         "profile": settings.profile,
         "seed": settings.seed,
-        "dtypes": list(dtypes),
-        "ops": list(selected(settings)),
-        "legs": legs,
+        "dtypes": list(examiner.dtypes),
+        "ops": list(selected(settings.ops)),
+        "legs": [leg for leg in settings.legs if leg != "jax" or examiner.library is not None],
         "environment": environment(),
     }
 

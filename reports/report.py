@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..oracle.program import ProgramError, Question
 from .records import FILE, STANDINGS, Record, Row, Summary, plain
 from .sentences import failure_sentence, ledger_sentence
@@ -60,7 +59,7 @@ def report_tree(summary: Summary, *, strict: bool = False, torn: str = "") -> di
         "disagreements": [_failure(d, backend) for d in summary.disagreements],
         "environment": header.get("environment", {}),
         "provenance": {
-            "adjudge": header.get("adjudge", __version__), "records": FILE,
+            "adjudge": header.get("adjudge", ""), "records": FILE,
             **{k: header.get(k) for k in ("run", "started", "profile", "seed", "dtypes", "legs")},
             "seconds": summary.end.get("seconds"),
         },

@@ -141,8 +141,9 @@ class Terminal:
     def _verdict(self, strict: bool) -> None:
         s, status = self.summary, self.summary.status(strict)
         word, style = HEADLINES[status]
-        counts = [f"{s.count(part)} {part}" for part in ("known", "lossy", "undecided", "unsupported") if s.count(part)]
-        tail = f" ({', '.join([f'{s.judged} judged', *counts])})"
+        counts = [f"{s.judged} judged"] if status and s.judged else []
+        counts += [f"{s.count(part)} {part}" for part in ("known", "lossy", "undecided", "unsupported") if s.count(part)]
+        tail = f" ({', '.join(counts)})" if counts else ""
         self.console.print(Text.assemble((word, style), f": {'; '.join(s.reasons(strict))}{tail}"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,12 +62,12 @@ BROADCAST = BESIDE + (
 )  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def whole_numbers(domain: Domain, kind: str, span: int = 10) -> np.ndarray:
     """The small integers of a domain that integers, unsigned ones or booleans can be; there may be none."""
     lowest, highest = {"b": (0, 1), "u": (0, 9)}.get(kind, (-9, 9))
     near = np.arange(max(lowest, -span), min(highest, span) + 1)
-    return near[domain.inside(near)]
+    return np.array(near[domain.inside(near)])
 
 
 def numbers(

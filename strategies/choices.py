@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +20,7 @@ _SEED, _OVERRIDE = 4, 3
 _ENTROPY = st.binary(min_size=_SEED, max_size=_SEED + 3 * _OVERRIDE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _below(n: int) -> st.SearchStrategy[int]:
     # Not integers(): those would all have one label, and Hypothesis copies draws over others that have the same label.
     if n <= _UNIFORM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -43,6 +43,7 @@ class Domain:
     text: str
 
     def __post_init__(self) -> None:
+        """Refuse what nobody could read."""
         if not (_intervals(self.text) or self.text == "booleans" or self.text.endswith(" != 0")):
             raise ValueError(f"domain {self.text!r} is no interval such as '(0, inf)', 'sin != 0', 'cos != 0' or 'booleans'")
 
@@ -73,7 +74,7 @@ class Domain:
         return _numbers(self, grid, span)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _intervals(text: str) -> tuple[tuple[float, float, int, int], ...]:
     found = _INTERVAL.findall(text)
     return tuple(
@@ -82,11 +83,11 @@ def _intervals(text: str) -> tuple[tuple[float, float, int, int], ...]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _numbers(domain: Domain, grid: int, span: int) -> np.ndarray:
     for reach in (span, 10):
         steps = np.arange(-reach * grid, reach * grid + 1)
-        inside = steps[domain.inside(steps / grid, SAFE)]
+        inside: np.ndarray = steps[domain.inside(steps / grid, SAFE)]
         if inside.size:
             return inside
     raise ValueError(f"domain {domain.text!r} holds no multiple of 1/{grid} between -10 and 10")

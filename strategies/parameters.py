@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ Parameters = Callable[[Choose, Shape], dict[str, Any]]
 
 def _table(options: Callable[[Shape], Iterable[dict[str, Any]]]) -> Parameters:
     """A parameter strategy from all there is to choose from."""
-    known = lru_cache(maxsize=None)(lambda shape: tuple(options(shape)))
+    known = cache(lambda shape: tuple(options(shape)))
 
     def chosen(choose: Choose, shape: Shape) -> dict[str, Any]:
         return dict(choose.of(known(shape)))
@@ -182,13 +182,13 @@ _INTEGER_TYPES = ("int64", "int32", "int8", "uint8", "int16")
 _ZERO_D = ((), (...,), (None,), (..., None), (np.array(True),))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _basic(n: int) -> tuple[Any, ...]:
     """What a basic index may say of an axis of n."""
     return (*_SLICES[:4], *((0, -1, n - 1) if n else ()), *_SLICES)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _positions(n: int) -> tuple[np.ndarray, ...]:
     """Index arrays for an axis of n: repeated, negative and turned, in several integer types; all of shapes that broadcast."""
     if not n:

@@ -5,10 +5,9 @@ While a program is drawn the reference runs beside it on floats, so that the val
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,16 @@ from .catalogue import CATALOGUE, KINKS, Row, rows
 from .choices import Choose
 from .domains import NEAR, SAFE, Domain
 from .shapes import (
-    LARGE_EINSUM, LARGE_MATMUL, MOST_ELEMENTS, SHAPES, Shape, chain, fits, matmul_partners, partners,
-)  # fmt: skip
+    LARGE_EINSUM,
+    LARGE_MATMUL,
+    MOST_ELEMENTS,
+    SHAPES,
+    Shape,
+    chain,
+    fits,
+    matmul_partners,
+    partners,
+)
 
 __all__ = ["einsum_calls", "indices", "programs", "questions"]
 
@@ -116,7 +123,7 @@ class Growth:
         others = [d for d in self.dtypes if d != self.dtype]
         exact = look.kind != "array" or look.dtype == "other"
         if domain.whole:
-            dtype = np.dtype("bool" if domain.text == "booleans" else look.dtype if look.dtype in ("int32", "int64") else "int64")
+            dtype = np.dtype("bool" if domain.text == "booleans" else look.dtype or "int64")
         elif look.dtype == "other":
             dtype = np.dtype(others[0]) if others else self.dtype
         elif look.kind != "array" and not look.dtype:
@@ -140,7 +147,7 @@ class Growth:
         self, domain: Domain, shapes: Sequence[Shape], base: Value, looks: Sequence[Look] = BESIDE, again: bool = True
     ) -> Value:
         """Another operand: a new input, or the same value `again`, or an earlier one."""
-        looks = (looks if not domain.whole else (PLAIN,) if domain.text == "booleans" else WHOLE_LOOKS)
+        looks = looks if not domain.whole else (PLAIN,) if domain.text == "booleans" else WHOLE_LOOKS
         number = self.choose.below(len(looks) + (0 if domain.whole else 9 if self.values else 3))
         if number >= len(looks):
             earlier = [base] * again if number < len(looks) + 3 else [v for v in self.values[::-1] if v is not base]
@@ -172,7 +179,7 @@ class Growth:
 
     # -- one step --------------------------------------------------------------------------------------------------------
 
-    def step(self, row: Row, base: Value | None) -> Value:
+    def step(self, row: Row, base: Value | None) -> None:
         """Append a step with this op: on `base`, or on new inputs.
 
         Raises
@@ -200,7 +207,6 @@ class Growth:
         made = Value(value, self.result_dtype(row, operands, params))
         self.values += [*new, made]
         self.steps.append((row.op, operands, params, made))
-        return made
 
     def override(self, row: Row, operands: list[Value], new: list[Value], code: int) -> None:
         """Put a special point into one of the new inputs; a tie is with another operand where they go elementwise."""
@@ -260,31 +266,43 @@ class Growth:
             return np.dtype(params["dtype"])
         if row.pattern in ("update", "assignment"):
             return operands[0].dtype
-        return np.result_type(*(v.weak for v in operands if v.domains[0].text != "booleans"))
+        return np.dtype(np.result_type(*(v.weak for v in operands if v.domains[0].text != "booleans")))
 
     # -- the whole ---------------------------------------------------------------------------------------------------------
 
-    def grow(self, names: Sequence[str | None], pool: Sequence[Row]) -> None:
-        """Append a step for each name; for None, whatever applies to the value at hand."""
-        latest: Value | None = None
-        for name in names:
-            if name is None:
-                start = self.choose.below(len(pool))
-                order = [*pool[start:], *pool[:start]]
-            else:
-                order = [CATALOGUE[name]]
-            latest = self.any_of(order, latest)
+    def grow(self, op: str | None, most: int, pool: Sequence[Row]) -> int:
+        """Append steps, at most `most`; `op`, where it is given, is one of them. Gives the number of steps up to that one.
 
-    def any_of(self, order: Sequence[Row], latest: Value | None) -> Value:
-        """A step with the first op that applies; where none does, with the first on new inputs."""
-        for row in order if latest is not None else ():
+        Whether there is more is asked after each step, so that shrinking can cut a step out.
+        """
+        several = most > 1 and (op is None or self.choose.rarely(5))
+        if op is None:
+            self.any_of(pool)
+        else:
+            while several and len(self.steps) < most - 1 and self.choose.below(2):
+                self.any_of(pool)
+            self.next_step([CATALOGUE[op]])
+        keep = len(self.steps)
+        while several and len(self.steps) < most and (len(self.steps) < 2 or self.choose.below(3)):
+            self.any_of(pool)
+        return keep
+
+    def any_of(self, pool: Sequence[Row]) -> None:
+        """A step with an op that applies to the value at hand."""
+        start = self.choose.below(len(pool))
+        self.next_step([*pool[start:], *pool[:start]])
+
+    def next_step(self, order: Sequence[Row]) -> None:
+        """A step with the first op that applies to the value at hand; where none does, with the first of all on new inputs."""
+        for row in order if self.steps else ():
             try:
-                return self.step(row, latest)
+                self.step(row, self.steps[-1][-1])
+                return
             except Ungrown:
                 continue
         try:
-            return self.step(order[0], None)
-        except Ungrown:  # every attempt with tame numbers failed: not seen in a hundred thousand questions
+            self.step(order[0], None)
+        except Ungrown:  # even tame numbers failed again and again: not seen in a hundred thousand questions
             reject()
 
     def question(self, keep: int) -> Question:
@@ -463,7 +481,7 @@ PATTERNS: dict[str, Callable[[Growth, Row, Value | None], Made]] = {
 # -- strategies --------------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=None)
+@cache
 def _pool(allow: frozenset[str] | None) -> tuple[Row, ...]:
     return tuple(rows(allow=allow))
 
@@ -471,19 +489,12 @@ def _pool(allow: frozenset[str] | None) -> tuple[Row, ...]:
 @st.composite
 def _questions(draw: Any, op: str | None, dtypes: tuple[str, ...], max_steps: int, allow: frozenset[str] | None) -> Question:
     choose, pool = Choose(draw), _pool(allow)
-    if op is None:
-        count = min(max_steps, 2) + choose.below(max_steps - 1) if max_steps > 1 else 1
-        names: list[str | None] = [None] * count
-    else:
-        names = [None] * choose.of(tuple(n for n in (1,) * 16 + (2, 3, 4, 5) if n <= max_steps))
-        place = choose.below(len(names))
-        names[place] = op
     with np.errstate(all="ignore"):
         growth = Growth(choose, dtypes)
-        growth.grow(names, pool)
-        if len(names) > 1 and choose.rarely(24):
+        keep = growth.grow(op, max_steps if op is None else min(max_steps, 5), pool)
+        if len(growth.steps) > 1 and choose.rarely(24):
             growth.values.insert(0, growth.fresh(ANY, choose.of(SHAPES["any"]), Look()))
-        return growth.question(keep=1 if op is None else place + 1)
+        return growth.question(keep)
 
 
 def questions(
@@ -515,7 +526,7 @@ def questions(
     >>> from hypothesis import find
     >>> print(find(questions("exp"), lambda question: True).program)
     """
-    unknown = sorted({op, *(allow or ())} - {None, *CATALOGUE})
+    unknown = sorted({*([op] if op else []), *(allow or ())} - set(CATALOGUE))
     if unknown:
         raise ValueError(f"the catalogue has no {', '.join(map(repr, unknown))}; `adjudge list ops` shows all ops")
     if allow is not None and not allow:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache
 
 __all__ = [
     "KINDS", "LARGE_EINSUM", "LARGE_MATMUL", "MOST_ELEMENTS", "SHAPES", "Shape", "chain", "fits", "matmul_partners", "partners",
@@ -19,7 +20,7 @@ _ONES: tuple[Shape, ...] = ((1, 1), (1, 3), (3, 1), (1, 2, 1), (2, 1, 3), (2, 2,
 _EMPTY: tuple[Shape, ...] = ((0,), (2, 0), (0, 3), (1, 0, 2))
 
 #: What an op asks of its operand's shape.
-KINDS = {
+KINDS: dict[str, Callable[[Shape], bool]] = {
     "any": lambda shape: True,
     "not empty": lambda shape: 0 not in shape,
     "an axis": lambda shape: len(shape) > 0,
@@ -39,7 +40,7 @@ def fits(kind: str, shape: Shape) -> bool:
     return bool(KINDS[kind](shape))
 
 
-@lru_cache(maxsize=None)
+@cache
 def partners(shape: Shape, way: str = "both") -> tuple[Shape, ...]:
     """Shapes that broadcast with `shape`, the same shape first and most often.
 
@@ -58,7 +59,7 @@ def partners(shape: Shape, way: str = "both") -> tuple[Shape, ...]:
     return (shape,) * max(2, len(found) // 2) + tuple(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=None)
+@cache
 def matmul_partners(shape: Shape, place: int) -> tuple[Shape, ...]:
     """Shapes for the other operand of `matmul`, by its signature (n?,k),(k,m?)->(n?,m?), where operand `place` has `shape`."""
     inner = shape[-1] if place == 0 or len(shape) == 1 else shape[-2]
@@ -68,7 +69,7 @@ def matmul_partners(shape: Shape, place: int) -> tuple[Shape, ...]:
     return ((inner,), (inner,), *matrices[:4], *matrices, *stacked)
 
 
-@lru_cache(maxsize=None)
+@cache
 def chain(shape: Shape, place: int, count: int, code: int) -> tuple[Shape, ...]:
     """Shapes for a chain of `count` matrix products whose operand `place` has `shape`; the ends may be vectors."""
     sides = [1 + (code >> 2 * j & 3) for j in range(count + 1)]
