@@ -41,57 +41,6 @@ _radius = np.frompyfunc(arb.rad, 1, 1)
 
 
 @dataclass(frozen=True)
-class Enclosure:
-    """The truth about one array, in floats: ``|truth - (nearest + residual)| <= radius``, up to the residual's own rounding.
-
-    Parameters
-    ----------
-    balls : Balls
-        The exact numbers, as balls.
-    nearest : ndarray
-        The balls' midpoints in float64.
-    radius : ndarray
-        Bound on what the truth may differ from that.
-    allowance : ndarray
-        How far an honest answer may be from the truth: infinite where the working precision tells nothing.
-    ulp : float
-        One unit in the last place of the dtype, relative to the number.
-    """
-
-    balls: s.Balls
-    nearest: np.ndarray
-    radius: np.ndarray
-    allowance: np.ndarray
-    ulp: float
-
-    @cached_property
-    def residual(self) -> np.ndarray:
-        """What the midpoints are beyond `nearest`."""
-        with s.exact(LAST_BITS):
-            return s.to_float(self.balls - s.lift(np.where(np.isfinite(self.nearest), self.nearest, 0.0)))
-
-    @property
-    def sharp(self) -> bool:
-        """Whether the balls are narrow against the allowance."""
-        return bool((self.radius <= self.allowance * 2.0**-SHARPNESS).all())
-
-    @property
-    def size(self) -> float:
-        """The magnitude of the largest element."""
-        return float(np.abs(self.nearest).max(initial=0.0))
-
-    @property
-    def ill_conditioned(self) -> np.ndarray:
-        """Where a wrong answer could hide in the allowance."""
-        return np.asarray(~(self.allowance <= self.size * max(CONDITION, self.ulp**0.5))) & (self.allowance > 0)
-
-    def error(self, observed: np.ndarray) -> np.ndarray:
-        """Distance of finite observed numbers from the truth, to float64's relative precision."""
-        with np.errstate(all="ignore"):
-            return np.abs((observed.astype(np.float64) - self.nearest) - self.residual)
-
-
-@dataclass(frozen=True)
 class Model:
     """What is assumed of an implementation's arithmetic.
 
@@ -121,6 +70,58 @@ class Model:
         return 2.0 ** (1 - s.significand(self.dtype)) if self.unit is None else 2 * self.unit
 
 
+@dataclass(frozen=True)
+class Enclosure:
+    """The truth about one array, in floats: ``|truth - (nearest + residual)| <= radius``, up to the residual's own rounding.
+
+    Parameters
+    ----------
+    balls : Balls
+        The exact numbers, as balls.
+    nearest : ndarray
+        The balls' midpoints in float64.
+    radius : ndarray
+        Bound on what the truth may differ from that.
+    allowance : ndarray
+        How far an honest answer may be from the truth: infinite where the working precision tells nothing.
+    model : Model
+        The arithmetic that the allowance assumes.
+    """
+
+    balls: s.Balls
+    nearest: np.ndarray
+    radius: np.ndarray
+    allowance: np.ndarray
+    model: Model
+
+    @cached_property
+    def residual(self) -> np.ndarray:
+        """What the midpoints are beyond `nearest`."""
+        with s.exact(LAST_BITS):
+            return s.to_float(self.balls - s.lift(np.where(np.isfinite(self.nearest), self.nearest, 0.0)))
+
+    @property
+    def sharp(self) -> bool:
+        """Whether the balls are narrow against the allowance."""
+        return bool((self.radius <= self.allowance * 2.0**-SHARPNESS).all())
+
+    @property
+    def size(self) -> float:
+        """The magnitude of the largest element."""
+        return float(np.abs(self.nearest).max(initial=0.0))
+
+    @property
+    def ill_conditioned(self) -> np.ndarray:
+        """Where a wrong answer could hide in the allowance."""
+        narrow = max(self.size * max(CONDITION, self.model.ulp**0.5), 4 * self.model.loss)
+        return np.asarray(~(self.allowance <= narrow))
+
+    def error(self, observed: np.ndarray) -> np.ndarray:
+        """Distance of finite observed numbers from the truth, to float64's relative precision."""
+        with np.errstate(all="ignore"):
+            return np.abs((observed.astype(np.float64) - self.nearest) - self.residual)
+
+
 def enclose(truths: Sequence[s.Balls], honest: Sequence[s.Balls], model: Model) -> list[Enclosure]:
     """Enclosures from the balls of the two runs, an array each; called at high precision."""
     shapes = [t.shape for t in truths]
@@ -135,7 +136,7 @@ def enclose(truths: Sequence[s.Balls], honest: Sequence[s.Balls], model: Model) 
     allowance[(reach == 0) & (nearest == 0)] = 0.0
     cuts = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
     return [
-        Enclosure(t, *(part[start:stop].reshape(t.shape) for part in (nearest, radius, allowance)), model.ulp)
+        Enclosure(t, *(part[start:stop].reshape(t.shape) for part in (nearest, radius, allowance)), model)
         for t, start, stop in zip(truths, cuts[:-1], cuts[1:], strict=True)
     ]
 

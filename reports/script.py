@@ -296,8 +296,8 @@ value_again, gradients_again = run(*inputs())
 still = [np.array(x) for x in (value, *gradients) if x is not None]
 second = [np.array(x) for x in (value_again, *gradients_again) if x is not None]
 variables = [given[n] for n in VARIABLES]
-memory = [x for x in [*given, *gradients] if isinstance(x, np.ndarray)]
-shared = [np.may_share_memory(g, x) for g in gradients if g is not None and g.size for x in memory if x is not g]
+pulled, handed = ([x for x in xs if isinstance(x, np.ndarray) and x.size] for xs in (gradients, given))
+shared = [np.may_share_memory(g, x) for n, g in enumerate(pulled) for x in pulled[:n] + handed]
 rules = {
     "the value's shape": np.shape(value) == COTANGENT.shape,
     "the value's dtype": VALUE_DTYPE in (None, np.asarray(value).dtype),

@@ -30,10 +30,11 @@ from adjudge.strategies.catalogue import CATALOGUE
 HEADER = {"kind": "run", "schema_version": 1, "run": "r", "backend": "toy", "versions": {"toy": "1"}, "ops": ["exp", "log"]}
 END = {"kind": "end", "seconds": 1.0, "interrupted": False}
 STOPPED = {"kind": "end", "seconds": 1.0, "interrupted": True}
-CORRECT = {"kind": "outcome", "op": "exp", "dtype": "float64", "verdict": "correct", "worst_ulp": 0.5, "legs": {"balls": "agrees"}}
+CORRECT = {"kind": "outcome", "op": "exp", "dtype": "float64", "verdict": "correct"}
+CORRECT |= {"worst_ulp": 0.5, "legs": {"balls": "agrees"}}
 FAULT = {
-    "op": "exp", "dtype": "float64", "verdict": "wrong", "blamed": "exp", "where": "gradient of a", "reason": "off", "index": [2],
-    "got": float("nan"), "expected": 0.25, "error": float("inf"), "allowance": 1e-16, "steps": 1,
+    "op": "exp", "dtype": "float64", "verdict": "wrong", "blamed": "exp", "where": "gradient of a", "reason": "off",
+    "index": [2], "got": float("nan"), "expected": 0.25, "error": float("inf"), "allowance": 1e-16, "steps": 1,
 }  # fmt: skip
 NEW = {"kind": "outcome", **FAULT}
 KNOWN = {"kind": "outcome", **FAULT, "known": "exp-1"}
@@ -201,7 +202,10 @@ def test_plain_output_is_plain_and_fits_80_columns(
             "toy exp (float64) is wrong in the gradient of a at [2]: got 0.1, should be 0.100000000001, "
             "off by 1e-12 where 1e-16 is allowed",
         ),
-        ({**FAULT, "verdict": "non-finite"}, "toy exp (float64) is not finite in the gradient of a at [2]: got nan, should be 0.25"),
+        (
+            {**FAULT, "verdict": "non-finite"},
+            "toy exp (float64) is not finite in the gradient of a at [2]: got nan, should be 0.25",
+        ),
         (
             {**FAULT, "verdict": "lossy", "got": 0.5, "error": 0.25, "bits_lost": 7.2},
             "toy exp (float64) loses digits in the gradient of a at [2]: got 0.5, should be 0.25, "
@@ -357,7 +361,8 @@ def question(op: str, *inputs: Any) -> Question:
 
 def test_a_case_keeps_every_bit(tmp_path: Path) -> None:
     asked = question("add", np.array([0.1, np.nan, -np.inf, -0.0]), Input(np.array([5e-324, 1, 2, 3]), layout="reversed"))
-    case = Case("id", "toy", asked, "wrong", "add", "value", "so", versions={"toy": "1"}, witnesses=({"leg": "balls"},), spec="t.py")
+    more: dict[str, Any] = {"versions": {"toy": "1"}, "witnesses": ({"leg": "balls", "stance": "agrees"},), "spec": "t.py"}
+    case = Case("id", "toy", asked, "wrong", "add", "value", "so", **more)
     write_case(tmp_path, case, None)
     again = read_case(tmp_path / "id.json")
     assert again.to_json() == case.to_json()
@@ -421,10 +426,11 @@ def square(x):
         if FAULT == "changed input":
             x[0] += 1
         if FAULT == "unsteady":
-            out[0] = np.nextafter(out[0], calls)
+            out[0] = np.nextafter(out[0], calls % 2 * 9.0)
         if FAULT == "stale":
-            KEPT[...] = out + calls * 1e-16
-            return [KEPT]
+            global KEPT
+            KEPT[...] = 7.5
+            KEPT = out
         return [x if FAULT == "shared" else out.reshape(1, 2) if FAULT == "shape" else out]
 
     return x * x, pull
@@ -432,7 +438,8 @@ def square(x):
 
 def sinc(x):
     y = np.sinc(x)
-    slope = np.pi * x * np.cos(np.pi * x) / (np.pi * x * x) - y / x if FAULT == "lossy" else -np.pi**2 / 3 * x
+    textbook = np.pi * x * np.cos(np.pi * x) / (np.pi * x * x) - y / x
+    slope = textbook if FAULT == "lossy" else -np.pi**2 / 3 * x + np.pi**4 / 30 * x**3
     return y, lambda g: [g * slope]
 
 
