@@ -521,24 +521,15 @@ def ledger_check(backend: str, path: str | None) -> int:
     from . import suite
 
     judged = _backend(backend)
-    current, status = next(iter(judged.versions().values()), "0"), NO_VERDICT
-    for entry in _ledger(path, judged.name).entries:
-        said, state = f"it is about {entry.versions}, and this is {current}", "not judged"
-        verdict = ""
-        if entry.applies(current):
-            judgement = suite.replay(entry.question, judged)
-            said, verdict = judgement.worst.reason if judgement.worst else "", judgement.verdict
-            if verdict == "correct":
-                state = "no longer fails"
-            elif verdict in (*FAILING, "lossy"):
-                explained = verdict == entry.verdict and entry.explains(suite.facts(judgement, blame(judgement, judged)))
-                state = "still fails" if explained else "fails otherwise"
-        if state != "not judged":
-            status = FAILED if state != "still fails" or status == FAILED else PASSED
-        click.echo(ledger_sentence({"id": entry.id, "state": state, "reason": entry.reason, "verdict": verdict, "said": said}))
-    if status == NO_VERDICT:
-        click.echo(f"adjudge: no ledger entry of backend {judged.name} applies to its version {current}", err=True)
-    return status
+    entries = _ledger(path, judged.name).entries
+    examiner = suite.Examiner(suite.Settings(backend, legs=("balls",), ledger=path))
+    records = {record["id"]: record for record in examiner.ledger_records()}
+    if not records:
+        _refuse(f"no ledger entry of backend {judged.name} applies to its version {examiner.version}")
+    for e in entries:
+        said = f"it is about {e.versions}, and this is {examiner.version}"
+        click.echo(ledger_sentence(records.get(e.id, {"id": e.id, "state": "not judged", "reason": e.reason, "said": said})))
+    return FAILED if any(r["state"] in ("no longer fails", "fails otherwise") for r in records.values()) else PASSED
 
 
 # -- list and doctor -----------------------------------------------------------------------------------------------------------
@@ -563,8 +554,7 @@ def list_command(what: str, as_json: bool) -> int:
 def _list_ops() -> list[dict[str, Any]]:
     from . import suite
 
-    every = suite.selected(suite.Settings(""))
-    return [{"op": op, "family": suite.ROWS[op].family if op in suite.ROWS else "several ops"} for op in every]
+    return [{"op": op, "family": suite.ROWS[op].family if op in suite.ROWS else "several ops"} for op in suite.selected(())]
 
 
 def _list_backends() -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def reflect(program: Program, cotangent: np.ndarray, interfere: Mapping[str, Pul
     return Answer(value, out)
 
 
-def rounded(balls: s.Balls, dtype: np.dtype) -> np.ndarray:
+def rounded(balls: Any, dtype: np.dtype) -> np.ndarray:
     """Midpoints, rounded once to a narrower dtype than float64, and to float64 otherwise."""
     with np.errstate(all="ignore"):
         return np.array(s.to_float(balls).astype(dtype))

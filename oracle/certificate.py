@@ -76,7 +76,7 @@ class Enclosure:
 
     Parameters
     ----------
-    balls : Balls
+    balls : array
         The exact numbers, as balls.
     nearest : ndarray
         The balls' midpoints in float64.
@@ -88,7 +88,7 @@ class Enclosure:
         The arithmetic that the allowance assumes.
     """
 
-    balls: s.Balls
+    balls: Any
     nearest: np.ndarray
     radius: np.ndarray
     allowance: np.ndarray
@@ -122,7 +122,7 @@ class Enclosure:
             return np.abs((observed.astype(np.float64) - self.nearest) - self.residual)
 
 
-def enclose(truths: Sequence[s.Balls], honest: Sequence[s.Balls], model: Model) -> list[Enclosure]:
+def enclose(truths: Sequence[Any], honest: Sequence[Any], model: Model) -> list[Enclosure]:
     """Enclosures from the balls of the two runs, an array each; called at high precision."""
     shapes = [t.shape for t in truths]
     truth, rough = (s.boxed(np.concatenate([np.asarray(x).reshape(-1) for x in xs])) for xs in (truths, honest))

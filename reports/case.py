@@ -58,16 +58,16 @@ class Bounds:
         return cls(expected, allowance, slope, most)
 
     @classmethod
-    def of(cls, judgement: Judgement) -> Bounds:
+    def of(cls, judgement: Judgement, finding: Finding | None) -> Bounds:
         """What a judgement held an answer to; nothing where the truth is not known."""
-        certificate, worst = judgement.certificate, judgement.worst
+        certificate = judgement.certificate
         if certificate.value is None:
             return cls()
         names = ["value", *(f"gradient of {letter(n)}" for n in range(len(certificate.gradients)))]
         truths = [certificate.value, *certificate.gradients]
         expected: list[np.ndarray | None] = [None if e is None else e.nearest for e in truths]
         allowance: list[np.ndarray | None] = [
-            None if e is None else _about_nearest(e, worst if worst and worst.where == name else None)
+            None if e is None else _about_nearest(e, finding if finding and finding.where == name else None)
             for name, e in zip(names, truths, strict=True)
         ]
         if not certificate.kink:
@@ -175,15 +175,15 @@ class Case:
 
     @classmethod
     def of(
-        cls, judgement: Judgement, backend: str, versions: Mapping[str, str], blamed: str | None = None,
-        witnesses: Iterable[Witness] = (),
+        cls, judgement: Judgement, backend: str, versions: Mapping[str, str], *, finding: Finding | None = None,
+        blamed: str | None = None, witnesses: Iterable[Witness] = (),
     ) -> Case:  # fmt: skip
-        """The case of one judgement."""
-        worst = judgement.worst
+        """The case of one judgement: of its gravest finding unless another is given."""
+        worst = finding or judgement.worst
         return cls(
-            judgement.question.id, backend, judgement.question, judgement.verdict, blamed,
+            judgement.question.id, backend, judgement.question, worst.verdict if worst else judgement.verdict, blamed,
             worst.where if worst else "", worst.reason if worst else "",
-            Bounds.of(judgement), dict(versions), tuple(w.to_json() for w in witnesses),
+            Bounds.of(judgement, worst), dict(versions), tuple(w.to_json() for w in witnesses),
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:

@@ -212,7 +212,7 @@ def whole(family: str, pattern: str, op: str, shapes: str, params: Parameters, p
 
 #     family            pattern       op              shapes                parameters       special points   kink      domains
 whole("linear algebra", "matmul",     "matmul",       "an axis",            p.none,          (0.0,))
-whole("linear algebra", "chain",      "multi_matmul", "an axis",            p.none,          (0.0,))
+whole("linear algebra", "chain",      "multi_matmul", "one or two axes",    p.none,          (0.0,))
 whole("linear algebra", "einsum",     "einsum",       "any",                p.none,          (0.0,))
 whole("linear algebra", "unary",      "norm",         "an axis, not empty", p.norm,          (1e-4,),         "",       NONZERO, NONZERO)
 

@@ -85,9 +85,9 @@ def _intervals(text: str) -> tuple[tuple[float, float, int, int], ...]:
 
 @cache
 def _numbers(domain: Domain, grid: int, span: int) -> np.ndarray:
-    for reach in (span, 10):
+    for reach in (span, 10, 100, 1000):
         steps = np.arange(-reach * grid, reach * grid + 1)
         inside: np.ndarray = steps[domain.inside(steps / grid, SAFE)]
         if inside.size:
             return inside
-    raise ValueError(f"domain {domain.text!r} holds no multiple of 1/{grid} between -10 and 10")
+    raise ValueError(f"domain {domain.text!r} holds no multiple of 1/{grid} between -1000 and 1000")

@@ -5,6 +5,7 @@ While a program is drawn the reference runs beside it on floats, so that the val
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -44,6 +45,8 @@ LARGE_ONCE_IN = 60
 _MOST_TIES = 5
 #: How often tamer numbers are taken from the seed where a step's value would be too large, or the op singular.
 _ATTEMPTS = 8
+#: Beside thirty new inputs, how often the same operand is taken again, and how often an earlier value.
+_AGAIN, _EARLIER = 3, 20
 #: NumPy's keywords, once in twelve each.
 _KEYWORDS = ("",) * 10 + ("where", "dtype")
 
@@ -106,12 +109,16 @@ class Growth:
     dtype: np.dtype = field(init=False)
     rng: np.random.Generator = field(init=False)
     codes: list[int] = field(init=False)
+    shape: int = field(init=False)
+    look: Look = field(init=False)
     values: list[Value] = field(default_factory=list)
     steps: list[tuple[str, list[Value], dict[str, Any], Value]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        """Draw what does not depend on an op, so that shrinking can cut the first step out and keep its input."""
         self.dtype = np.dtype(self.choose.of(self.dtypes))
         self.rng, self.codes = self.choose.entropy()
+        self.shape, self.look = self.choose.below(len(SHAPES["any"])), self.choose.of(FIRST)
 
     # -- operands ------------------------------------------------------------------------------------------------------
 
@@ -141,16 +148,21 @@ class Growth:
 
     def first(self, row: Row, domain: Domain, base: Value | None) -> Value:
         """The operand that a gradient is asked for: the value at hand, or a new input."""
-        return base if base is not None else self.fresh(domain, self.choose.of(SHAPES[row.shapes]), self.choose.of(FIRST))
+        if base is not None:
+            return base
+        shape = SHAPES["any"][self.shape]
+        if not fits(row.shapes, shape):
+            shape = SHAPES[row.shapes][self.shape % len(SHAPES[row.shapes])]
+        return self.fresh(domain, shape, self.look)
 
     def beside(
         self, domain: Domain, shapes: Sequence[Shape], base: Value, looks: Sequence[Look] = BESIDE, again: bool = True
     ) -> Value:
         """Another operand: a new input, or the same value `again`, or an earlier one."""
         looks = looks if not domain.whole else (PLAIN,) if domain.text == "booleans" else WHOLE_LOOKS
-        number = self.choose.below(len(looks) + (0 if domain.whole else 9 if self.values else 3))
+        number = self.choose.below(len(looks) + (0 if domain.whole else _AGAIN + _EARLIER if self.steps else _AGAIN))
         if number >= len(looks):
-            earlier = [base] * again if number < len(looks) + 3 else [v for v in self.values[::-1] if v is not base]
+            earlier = [base] * again if number < len(looks) + _AGAIN else [v for v in self.values[::-1] if v is not base]
             usable = [v for v in earlier if v.data.shape in shapes and v.ordinary and v.suits(domain)]
             if usable:
                 chosen = self.choose.of(usable)
@@ -263,7 +275,8 @@ class Growth:
         if "where" in params:
             return operands[-1].dtype
         if "dtype" in params:
-            return np.dtype(params["dtype"])
+            wanted: np.dtype = np.dtype(params["dtype"])
+            return wanted
         if row.pattern in ("update", "assignment"):
             return operands[0].dtype
         return np.dtype(np.result_type(*(v.weak for v in operands if v.domains[0].text != "booleans")))
@@ -275,7 +288,7 @@ class Growth:
 
         Whether there is more is asked after each step, so that shrinking can cut a step out.
         """
-        several = most > 1 and (op is None or self.choose.rarely(5))
+        several = most > 1 and (op is None or self.choose.rarely(8))
         if op is None:
             self.any_of(pool)
         else:
@@ -283,14 +296,15 @@ class Growth:
                 self.any_of(pool)
             self.next_step([CATALOGUE[op]])
         keep = len(self.steps)
-        while several and len(self.steps) < most and (len(self.steps) < 2 or self.choose.below(3)):
+        while several and len(self.steps) < most and (self.choose.below(4) or len(self.steps) < 2):
             self.any_of(pool)
         return keep
 
     def any_of(self, pool: Sequence[Row]) -> None:
-        """A step with an op that applies to the value at hand."""
-        start = self.choose.below(len(pool))
-        self.next_step([*pool[start:], *pool[:start]])
+        """A step with an op that applies to the value at hand: the one drawn, or else one far from it in the catalogue."""
+        start, n = self.choose.below(len(pool)), len(pool)
+        stride = next(k for k in range(n * 3 // 8 + 1, n + 2) if math.gcd(k, n) == 1)
+        self.next_step([pool[(start + k * stride) % n] for k in range(n)])
 
     def next_step(self, order: Sequence[Row]) -> None:
         """A step with the first op that applies to the value at hand; where none does, with the first of all on new inputs."""
@@ -433,17 +447,11 @@ def _large(g: Growth, shapes: Sequence[Shape]) -> list[Value]:
 def _chain(g: Growth, row: Row, base: Value | None) -> Made:
     """Two to four matrices, the first and the last of which may be vectors."""
     (domain, *_), _ = g.roles(row, base)
-    if base is not None and base.data.ndim > 2:
-        raise Ungrown
-    shape = base.data.shape if base is not None else g.choose.of(_MATRICES)
-    first = base if base is not None else g.fresh(domain, shape, g.choose.of(FIRST))
-    count = 2 + g.choose.below(3)
+    first = g.first(row, domain, base)
+    shape, count = first.data.shape, 2 + g.choose.below(3)
     place = g.choose.below(count) if len(shape) == 2 else g.choose.below(2) * (count - 1)
     shapes = chain(shape, place, count, g.choose.below(4 ** (count + 2)))
     return [first if j == place else g.beside(domain, (s,), first) for j, s in enumerate(shapes)], {}
-
-
-_MATRICES = tuple(s for s in SHAPES["an axis"] if len(s) <= 2)
 
 
 def _einsum(g: Growth, row: Row, base: Value | None) -> Made:
@@ -452,7 +460,7 @@ def _einsum(g: Growth, row: Row, base: Value | None) -> Made:
     if drawn is None:
         raise Ungrown
     subscripts, shapes, place = drawn
-    first = base if base is not None else g.fresh(domain, shapes[place], g.choose.of(FIRST))
+    first = base if base is not None else g.fresh(domain, shapes[place], g.look)
     operands = [first if j == place else g.beside(domain, (s,), first) for j, s in enumerate(shapes)]
     if base is None and g.choose.rarely(LARGE_ONCE_IN):
         subscripts, large = g.choose.of(LARGE_EINSUM)
@@ -483,7 +491,8 @@ PATTERNS: dict[str, Callable[[Growth, Row, Value | None], Made]] = {
 
 @cache
 def _pool(allow: frozenset[str] | None) -> tuple[Row, ...]:
-    return tuple(rows(allow=allow))
+    """The rows to draw from: ops of several operands, where values meet, three times as often as the others."""
+    return tuple(row for row in rows(allow=allow) for _ in range(1 if row.pattern == "unary" else 3))
 
 
 @st.composite

@@ -25,6 +25,7 @@ KINDS: dict[str, Callable[[Shape], bool]] = {
     "not empty": lambda shape: 0 not in shape,
     "an axis": lambda shape: len(shape) > 0,
     "an axis, not empty": lambda shape: len(shape) > 0 and 0 not in shape,
+    "one or two axes": lambda shape: 0 < len(shape) < 3,
     "two elements": lambda shape: math.prod(shape) > 1,
     "sides from 2": lambda shape: len(shape) > 0 and min(shape) > 1,
 }

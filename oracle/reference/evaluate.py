@@ -76,7 +76,7 @@ def _step_pull(step: Step, k: int, g: Any, y: Any, operands: Sequence[Any], text
 
 def _array(x: Any) -> Any:
     if isinstance(x, np.ndarray):
-        return x.view(s.Balls) if x.dtype == object else x
+        return s.boxed(x) if x.dtype == object else x
     return s.boxed(x) if not np.isscalar(x) and not isinstance(x, np.generic) else np.asarray(x)
 
 
@@ -98,7 +98,7 @@ def forward(
     after : callable, optional
         Applied to each step's result: an error that a model of computation adds.
     """
-    values = list(inputs)
+    values = [_array(x) if s.is_object(x) else x for x in inputs]
     for number, step in enumerate(program.steps):
         if branches is not None:
             branches.at((number, "value"))
@@ -153,7 +153,7 @@ def backward(
         The cotangent of every value, for the judge's look at ranges; None where none arrived.
     """
     cotangents: list[Any] = [None] * len(values)
-    cotangents[-1] = cotangent
+    cotangents[-1] = _array(cotangent)
     needed = [not constant for constant in program.constants]
     for number in reversed(range(len(program.steps))):
         step, y = program.steps[number], values[len(program.inputs) + number]

@@ -38,12 +38,15 @@ class Undecided(ArithmeticError):
 
 
 class Balls(np.ndarray):
-    """An object array of balls or series. Unlike NumPy's own, a 0-d result stays an array."""
+    """An object array of balls or series whose 0-d results stay arrays, and whose results underflow where that is modelled.
+
+    Arrays of more dimensions are plain ones unless underflow is modelled: the class costs as much as the arithmetic.
+    """
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         if array.dtype != object:
             return array
-        return (_underflown(array) if _mode.loss else array).view(Balls)
+        return boxed(_underflown(array) if _mode.loss else array)
 
 
 @dataclass
@@ -170,11 +173,11 @@ _to_arb = np.frompyfunc(arb, 1, 1)
 _to_constant_series = np.frompyfunc(lambda x: arb_series([arb(x)]), 1, 1)
 
 
-def boxed(x: Any) -> Balls:
+def boxed(x: Any) -> Any:
     """A ball, a series or an object array as `Balls`."""
-    if isinstance(x, Balls):
-        return x
-    if isinstance(x, np.ndarray) and x.dtype == object:
+    if isinstance(x, np.ndarray):
+        if x.ndim and not _mode.loss:
+            return x if type(x) is np.ndarray else x.view(np.ndarray)
         return x.view(Balls)
     out = np.empty((), object)
     out[()] = x
@@ -185,7 +188,7 @@ def lift(array: np.ndarray) -> Balls:
     """Floats, integers or booleans as exact balls (a float is an exact dyadic number)."""
     plain = array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
     if not array.size:
-        return np.empty(array.shape, object).view(Balls)
+        return np.empty(array.shape, object)
     return boxed((_to_constant_series if _mode.series else _to_arb)(plain))
 
 
@@ -250,8 +253,8 @@ def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1)
         if not _mode.unit:
             return boxed(on_balls(*operands))
         with extra_bits(32):  # so that only the result is rounded, as a good libm has it
-            out = on_balls(*operands)
-        return boxed(out) * 1
+            out = boxed(on_balls(*operands))
+        return out * 1
 
     kernel.__name__ = floats.__name__
     kernel.__doc__ = f"NumPy's `{floats.__name__}`, on floats, balls or series."
