@@ -59,13 +59,16 @@ def _near(value: str, choices: Iterable[str], otherwise: str = "") -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; {otherwise}" if otherwise else ""
 
 
-class Command(click.Group):
+class Commands(click.Group):
     """Commands that end with the status they return, and say what is wrong with the input in one sentence."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> NoReturn:
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
+        standalone_mode: bool = True, **more: Any,
+    ) -> NoReturn:  # fmt: skip
         """Run, and leave the process."""
         try:
-            status = super().main(*args, standalone_mode=False, **more)
+            status = super().main(args, prog_name, complete_var, standalone_mode=False, **more)
         except click.exceptions.NoArgsIsHelpError as problem:
             problem.show()
             status = NO_VERDICT
@@ -87,30 +90,26 @@ class Command(click.Group):
         return super().resolve_command(ctx, args)
 
 
-class Name(click.ParamType):
-    """A name out of some choices."""
+def _name(what: str, *choices: str) -> Callable[[str], str]:
+    """An option's type: a name out of some choices."""
 
-    name = "name"
-
-    def __init__(self, what: str, *choices: str) -> None:
-        self.what, self.choices = what, choices
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The name itself, which is one of the choices."""
-        if value not in self.choices:
-            _refuse(f"there is no {self.what} {value!r}{_near(value, self.choices, _listed(self.choices))}")
+    def name(value: str) -> str:
+        if value not in choices:
+            _refuse(f"there is no {what} {value!r}{_near(value, choices, _listed(choices))}")
         return value
 
+    return name
 
-class Names(Name):
-    """Such names with commas between them."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """A tuple of names, in the order of the choices."""
-        parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
-        for part in parts:
-            super().convert(part, param, ctx)
-        return tuple(c for c in self.choices if c in parts)
+def _names(what: str, *choices: str) -> Callable[[Any], tuple[str, ...]]:
+    """An option's type: such names with commas between them, or a list of them."""
+    one = _name(what, *choices)
+
+    def names(value: Any) -> tuple[str, ...]:
+        parts = [one(part.strip()) for part in (value.split(",") if isinstance(value, str) else value)]
+        return tuple(c for c in choices if c in parts)
+
+    return names
 
 
 # -- settings from pyproject.toml --------------------------------------------------------------------------------------------
@@ -148,7 +147,7 @@ def _kind_of(option: click.Option) -> tuple[str, Callable[[Any], bool]]:
     """What may stand for an option in TOML, in words and as a test."""
     if option.is_flag:
         return "true or false", lambda v: isinstance(v, bool)
-    if option.multiple or isinstance(option.type, Names):
+    if option.multiple or option.type.name == "names":
         return "a list of names", lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v)
     if isinstance(option.type, click.types.IntParamType):
         return "a whole number", lambda v: type(v) is int
@@ -167,7 +166,7 @@ def _defaults(group: click.Group, values: Mapping[str | None, Any]) -> dict[str,
     return out
 
 
-@click.group("adjudge", cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("adjudge", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="adjudge")
 @click.pass_context
 def main(ctx: click.Context) -> None:
@@ -186,11 +185,11 @@ LEGS = ("balls", "series", "differences", "jax")
 @click.option("-k", "expression", metavar="EXPR", help="Ops whose name or family contains this; and, or, not, ( ) go.")
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
 @click.option("--dtype", "dtypes", metavar="D", multiple=True, help="Only this float dtype; may be repeated.")
-@click.option("--profile", type=Name("profile", "quick", "ci", "nightly"), default="ci", help="How much: quick, ci, nightly.")
+@click.option("--profile", type=_name("profile", "quick", "ci", "nightly"), default="ci", help="How much: quick, ci, nightly.")
 @click.option("--max-time", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Ask nothing more after S seconds.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="What to draw from.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; one a core by default.")
-@click.option("--legs", type=Names("leg", *LEGS), default=LEGS, metavar=",".join(LEGS), help="Which legs judge.")
+@click.option("--legs", type=_names("leg", *LEGS), default=LEGS, metavar=",".join(LEGS), help="Which legs judge.")
 @click.option("--strict-accuracy", is_flag=True, help="Loss of digits fails the gate.")
 @click.option("--ledger", type=click.Path(), metavar="FILE", help="Known deviations, in place of the shipped ledger.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the report goes.")
@@ -385,9 +384,10 @@ def _asked(case: Case, spec: str | None) -> Any:
 def _record(case: Case, judgement: Judgement) -> dict[str, Any]:
     """What a sentence needs to know of a judgement."""
     program, worst = judgement.question.program, judgement.worst
-    record = {"op": "composition", "blamed": case.blamed, "dtype": program.working_dtype.name, "verdict": judgement.verdict}
-    record |= {"steps": len(program.steps)} | ({"op": program.steps[0].op, "blamed": None} if len(program.steps) == 1 else {})
-    return record | (vars(worst) if worst is not None else {})
+    alone = len(program.steps) == 1
+    record = {"op": program.steps[0].op if alone else "composition", "blamed": None if alone else case.blamed}
+    more = {"dtype": program.working_dtype.name, "steps": len(program.steps), "verdict": judgement.verdict}
+    return {**record, **more, **(vars(worst) if worst is not None else {})}
 
 
 def _replayed(case: Case, judged: Any) -> tuple[int, str, Judgement]:
@@ -494,7 +494,7 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
 # -- ledger ------------------------------------------------------------------------------------------------------------------
 
 
-@main.group(cls=Command)
+@main.group(cls=Commands)
 def ledger() -> None:
     """Known deviations of a backend."""
 
@@ -508,7 +508,7 @@ def ledger_list(backend: str, path: str | None) -> int:
     current = next(iter(judged.versions().values()), "0")
     for e in _ledger(path, judged.name).entries:
         here = "" if e.applies(current) else f" (not {current})"
-        what = f"{e.id}: {', '.join(e.ops)} is {e.verdict} in the {e.where}"
+        what = f"{e.id}: {', '.join(e.ops)} is {' or '.join(e.verdicts)} in the {e.where}"
         click.echo(f"{what}, {e.versions or 'all versions'}{here}: {e.reason}")
     return PASSED
 
@@ -536,7 +536,7 @@ def ledger_check(backend: str, path: str | None) -> int:
 
 
 @main.command("list")
-@click.argument("what", type=Name("list", "ops", "backends", "verdicts"))
+@click.argument("what", type=_name("list", "ops", "backends", "verdicts"))
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_command(what: str, as_json: bool) -> int:
     """List WHAT there is: ops, backends or verdicts."""
@@ -553,8 +553,9 @@ def list_command(what: str, as_json: bool) -> int:
 
 def _list_ops() -> list[dict[str, Any]]:
     from . import suite
+    from .strategies.catalogue import CATALOGUE
 
-    return [{"op": op, "family": suite.ROWS[op].family if op in suite.ROWS else "several ops"} for op in suite.selected(())]
+    return [{"op": op, "family": CATALOGUE[op].family if op in CATALOGUE else "several ops"} for op in suite.selected(())]
 
 
 def _list_backends() -> list[dict[str, Any]]:

@@ -247,6 +247,8 @@ def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, An
         "dtype": judgement.question.program.working_dtype.name,
         "kink": judgement.certificate.kink,
         "params": sorted(step.params),
+        "operands": [x.dtype.name for x in operands],
+        "index": [part["dtype"] for part in step.params.get("index", ()) if isinstance(part, Mapping) and "dtype" in part],
         "magnitudes": [_magnitudes(x) for x in operands],
         "repeated": len(set(step.args)) < len(step.args),
         "layouts": [i.layout for i in judgement.question.program.inputs],

@@ -12,7 +12,7 @@ import numpy as np
 from autograd import make_vjp
 
 from ..oracle.program import Program
-from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out
+from .protocol import Answer, Spelling, Unsupported, composed, composed_words, evaluate, no_out
 
 name = "autograd"
 numpy_dtypes = True
@@ -78,3 +78,45 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
         for number, g in zip(program.variables, pull(np.array(cotangent)), strict=True):
             gradients[number] = np.array(g)
     return Answer(np.array(value), gradients)
+
+
+#: How a case is written in autograd's words (see `adjudge.reports.script`).
+SCRIPT = {
+    "import": """
+        from functools import reduce
+
+        import autograd.numpy as anp
+        from autograd import make_vjp
+    """,
+    "list": "{x} = np.asarray({x})",
+    "run": """
+        def run({inputs}):
+            {leaves}
+
+            def program(variables):
+                ({variables},) = variables
+                {steps}
+                return {out}
+
+            pull, value = make_vjp(program)(({variables},))
+            return np.array(value), [np.array(g) for g in pull(np.array(COTANGENT))]
+    """,
+    "step": "{y} = anp.{op}({args})",
+    "cast": "({x}.astype({dtype}) if hasattr({x}, 'astype') else np.asarray({x}, {dtype}))",
+    "steps": composed_words("anp") | {
+        "iadd": "{y} = anp.add({0}, {1})",
+        "isub": "{y} = anp.subtract({0}, {1})",
+        "imul": "{y} = anp.multiply({0}, {1})",
+        "itruediv": "{y} = anp.divide({0}, {1})",
+        "ipow": "{y} = anp.power({0}, {1})",
+        "getitem": "{y} = {0}[{index}]",
+        "reshape": "{y} = anp.reshape({0}, {shape})",
+        "flatten": "{y} = anp.ravel({0})",
+        "broadcast_to": "{y} = anp.broadcast_to({0}, {shape})",
+        "norm": "{y} = anp.linalg.norm({args})",
+        "concatenate": "{y} = anp.concatenate([{xs}]{params})",
+        "stack": "{y} = anp.stack([{xs}]{params})",
+        "multi_matmul": "{y} = reduce(anp.matmul, [{xs}])",
+        "einsum": "{y} = anp.einsum({subscripts}, {xs})",
+    },
+}

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..oracle.program import Program
-from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out, writes_twice
+from .protocol import Answer, Spelling, Unsupported, composed, composed_words, evaluate, no_out, writes_twice
 
 config: Any = jax.config
 if not config.jax_platforms:
@@ -134,20 +134,7 @@ SCRIPT = {
     """,
     "step": "{y} = jnp.{op}({args})",
     "cast": "jnp.asarray({x}, {dtype})",
-    "steps": {
-        "csc": "{y} = 1 / jnp.sin({0})",
-        "sec": "{y} = 1 / jnp.cos({0})",
-        "cot": "{y} = 1 / jnp.tan({0})",
-        "csch": "{y} = 1 / jnp.sinh({0})",
-        "sech": "{y} = 1 / jnp.cosh({0})",
-        "coth": "{y} = 1 / jnp.tanh({0})",
-        "arccsc": "{y} = jnp.arcsin(1 / {0})",
-        "arcsec": "{y} = jnp.arccos(1 / {0})",
-        "arccot": "side = jnp.sign({0}) + ({0} == 0)\n{y} = jnp.arctan2(side, side * {0})",
-        "arccsch": "{y} = jnp.arcsinh(1 / {0})",
-        "arccoth": "{y} = jnp.arctanh(1 / {0})",
-        "add_sequence": "{y} = reduce(jnp.add, [{xs}])",
-        "multiply_sequence": "{y} = reduce(jnp.multiply, [{xs}])",
+    "steps": composed_words("jnp") | {
         "iadd": "{y} = {0} + {1}",
         "isub": "{y} = {0} - {1}",
         "imul": "{y} = {0} * {1}",

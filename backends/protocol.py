@@ -41,7 +41,7 @@ import numpy as np
 
 from ..oracle.program import Program, as_tuple, decode_index
 
-__all__ = ["Answer", "Backend", "Spelling", "Unsupported", "composed", "evaluate", "no_out", "python_params", "writes_twice"]
+__all__ = ["Answer", "Backend", "Spelling", "Unsupported", "composed", "composed_words", "evaluate", "no_out", "python_params", "writes_twice"]
 
 #: ``(*operands, **params) -> value``: how a backend spells an op that it does not spell as NumPy does.
 Spelling = Callable[..., Any]
@@ -136,6 +136,26 @@ def composed(xp: Any) -> dict[str, Spelling]:
         "add_sequence": lambda *xs: reduce(operator.add, xs),
         "multiply_sequence": lambda *xs: reduce(operator.mul, xs),
     }
+
+
+def composed_words(xp: str) -> dict[str, str]:
+    """The same as templates of a ``SCRIPT``, with the functions of the module called `xp`, and with ``functools.reduce``."""
+    words = {
+        "csc": "1 / xp.sin({0})",
+        "sec": "1 / xp.cos({0})",
+        "cot": "1 / xp.tan({0})",
+        "csch": "1 / xp.sinh({0})",
+        "sech": "1 / xp.cosh({0})",
+        "coth": "1 / xp.tanh({0})",
+        "arccsc": "xp.arcsin(1 / {0})",
+        "arcsec": "xp.arccos(1 / {0})",
+        "arccot": "xp.arctan2(xp.sign({0}) + ({0} == 0), (xp.sign({0}) + ({0} == 0)) * {0})",
+        "arccsch": "xp.arcsinh(1 / {0})",
+        "arccoth": "xp.arctanh(1 / {0})",
+        "add_sequence": "reduce(xp.add, [{xs}])",
+        "multiply_sequence": "reduce(xp.multiply, [{xs}])",
+    }
+    return {op: "{y} = " + text.replace("xp.", f"{xp}.") for op, text in words.items()}
 
 
 def no_out(library: str, params: Mapping[str, Any]) -> None:

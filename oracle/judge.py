@@ -34,6 +34,8 @@ GRAVITY = {verdict: number for number, verdict in enumerate(VERDICTS)}
 
 #: The linear-programming solver's own feasibility tolerance (HiGHS), in units of the spread between vertices.
 FEASIBILITY = 1e-7
+#: The status by which `scipy.optimize.linprog` says that no point satisfies the constraints.
+INFEASIBLE = 2
 
 
 @dataclass(frozen=True)
@@ -125,16 +127,16 @@ def _judged(question: Question, certificate: Certificate, answer: Any, findings:
     if not certificate.decided:
         findings.append(Finding("undecided", "program", certificate.trouble))
     elif shapely:
-        at_kink = _kink_findings(certificate, gradients) if certificate.kink else {}
+        at_kink, free = _off_the_hull(certificate, gradients) if certificate.kink else ({}, {})
         enclosures = [certificate.value, *(e for e in certificate.gradients if e is not None)]
         lossy: list[Any] | None = None
         for number, ((name, got), truth) in enumerate(zip(arrays, enclosures, strict=True)):
             assert truth is not None
             if name in at_kink:
-                findings.extend(at_kink[name])
+                findings.append(at_kink[name])
                 continue
-            error = truth.error(got)
-            outside = ~(error <= truth.allowance) | ~np.isfinite(got)
+            error = np.where(free[name], 0.0, truth.error(got)) if name in free else truth.error(got)
+            outside = ~(error <= truth.allowance)
             worst = max(worst, _ulps(error, truth, certificate.model.ulp))
             if not outside.any():
                 if truth.ill_conditioned.any():
@@ -275,7 +277,7 @@ def _classify(
     name: str, got: np.ndarray, truth: Enclosure, error: np.ndarray, outside: np.ndarray, lossy: np.ndarray, c: Certificate
 ) -> Finding:
     """The finding of the worst element of one array."""
-    unusable = ~np.isfinite(got)
+    unusable = outside & ~np.isfinite(got)
     explained = outside & ~unusable & (error <= lossy)
     if unusable.any():
         verdict, place = "non-finite", _first(unusable)
@@ -296,47 +298,49 @@ def _classify(
     return Finding(verdict, name, reason, place, float(got[place]), expected, off, float(truth.allowance[place]), lost)
 
 
-def _kink_findings(certificate: Certificate, gradients: Sequence[Any]) -> dict[str, list[Finding]]:
-    """What stands against the gradients at a kink: each must lie between the vertices, and all in their convex hull."""
-    out: dict[str, list[Finding]] = {}
-    columns, rows, slack, observed = [], [], [], []
+def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[dict[str, Finding], dict[str, np.ndarray]]:
+    """What stands against the gradients at a kink where its one-sided gradients differ, and where that is.
+
+    There each element must lie between the vertices, and all of them together in the vertices' convex hull. Elsewhere all
+    vertices agree, and the gradient is judged as everywhere.
+    """
+    out: dict[str, Finding] = {}
+    free: dict[str, np.ndarray] = {}
+    corners, widths, rooms, targets = [], [], [], []
     for n, g in enumerate(gradients):
         if g is None:
             continue
         name = f"gradient of {letter(n)}"
-        corners = [v[n] for v in certificate.vertices]
-        stack = np.stack([e.nearest for e in corners if e is not None])
-        room = np.max([e.allowance for e in corners if e is not None], axis=0)
-        low, high, got = stack.min(0) - room, stack.max(0) + room, g.astype(np.float64)
-        spread = stack.max(0) - stack.min(0)
-        outside = ~((got >= low) & (got <= high))
-        out[name] = []
+        vertices = [v[n] for v in certificate.vertices]
+        stack = np.stack([e.nearest for e in vertices if e is not None])
+        room = np.max([e.allowance for e in vertices if e is not None], axis=0)
+        low, high, got = stack.min(0), stack.max(0), g.astype(np.float64)
+        if got.shape != low.shape:
+            continue
+        free[name] = high - low > 2 * room
+        outside = free[name] & ~((got >= low - room) & (got <= high + room))
         if outside.any():
             place = _first(outside)
-            verdict = "non-finite" if not np.isfinite(got[place]) else "outside subdifferential" if spread[place] else "wrong"
-            between = f"[{stack.min(0)[place]:.6g}, {stack.max(0)[place]:.6g}]"
-            out[name].append(
-                Finding(verdict, name, f"{got[place]:.6g} where a subgradient lies in {between}", place, float(got[place]))
-            )
+            verdict = "outside subdifferential" if np.isfinite(got[place]) else "non-finite"
+            reason = f"{got[place]:.6g} where a subgradient lies in [{low[place]:.6g}, {high[place]:.6g}]"
+            out[name] = Finding(verdict, name, reason, place, float(got[place]), allowance=float(room[place]))
             continue
-        free = spread > 0
-        columns.append(stack[:, free])
-        rows.append(spread[free])
-        slack.append(room[free])
-        observed.append(got[free])
-    if any(out.values()) or not columns or not sum(r.size for r in rows):
-        return out
-    corners, scale = np.concatenate(columns, axis=1), np.concatenate(rows)
-    target, room = np.concatenate(observed), np.concatenate(slack)
-    matrix, room = (corners / scale).T, room / scale + FEASIBILITY
+        corners.append(stack[:, free[name]])
+        widths.append((high - low)[free[name]])
+        rooms.append(room[free[name]])
+        targets.append(got[free[name]])
+    if out or not sum(w.size for w in widths):
+        return out, free
+    width, target = np.concatenate(widths), np.concatenate(targets)
+    matrix, room = (np.concatenate(corners, axis=1) / width).T, np.concatenate(rooms) / width + FEASIBILITY
     found = linprog(
-        np.zeros(len(corners)),
+        np.zeros(matrix.shape[1]),
         A_ub=np.concatenate([matrix, -matrix]),
-        b_ub=np.concatenate([target / scale + room, room - target / scale]),
-        A_eq=np.ones((1, len(corners))),
+        b_ub=np.concatenate([target / width + room, room - target / width]),
+        A_eq=np.ones((1, matrix.shape[1])),
         b_eq=[1.0],
     )
-    if found.status == 2:
-        first = next(iter(out))
-        out[first].append(Finding("outside subdifferential", first, "no convex combination of the one-sided gradients gives this"))
-    return out
+    if found.status == INFEASIBLE:
+        first = next(iter(free))
+        out[first] = Finding("outside subdifferential", first, "no convex combination of the one-sided gradients gives this")
+    return out, free

@@ -5,7 +5,7 @@ A ledger is a TOML file with one ``[[entry]]`` a deviation::
     [[entry]]
     id = "tanh-saturated"
     op = "tanh"                       # the op that is blamed; a list of ops, or "*" for any
-    verdict = "lossy"
+    verdict = "lossy"                 # or a list of verdicts
     where = "gradient"                # or "value", "program", "input"
     reason = "the rule computes 1 - tanh(x)**2"
     proof = "the textbook formula cancels from |x| = 5 on"
@@ -97,6 +97,8 @@ CONDITIONS = {
     "empty": _flag("empty"),
     "params": _among("parameter names", None, lambda f, w: set(w) <= set(f["params"])),
     "dtype": _among("dtypes", ("float16", "float32", "float64"), lambda f, w: f["dtype"] in w),
+    "operands": _among("dtypes of operands", None, lambda f, w: not set(w).isdisjoint(f["operands"])),
+    "index": _among("dtypes of index arrays", None, lambda f, w: not set(w).isdisjoint(f["index"])),
     "layout": _among("layouts", LAYOUTS, lambda f, w: not set(w).isdisjoint(f["layouts"])),
     "ndim": Condition(
         "must be a list of numbers of dimensions", lambda w: _list_of(w, int), lambda f, w: not set(w).isdisjoint(f["ndims"])
@@ -124,7 +126,8 @@ class Entry:
     id : str
     ops : tuple of str
         The ops that may be blamed; ("*",) for any, "accumulation" among them.
-    verdict, where : str
+    verdicts : tuple of str
+    where : str
     reason, proof : str
         What is wrong, and why that is certain: one sentence each.
     found : date
@@ -138,7 +141,7 @@ class Entry:
 
     id: str
     ops: tuple[str, ...]
-    verdict: str
+    verdicts: tuple[str, ...]
     where: str
     reason: str
     proof: str
@@ -146,6 +149,11 @@ class Entry:
     versions: SpecifierSet
     when: Mapping[str, Any]
     question: Question
+
+    @property
+    def verdict(self) -> str:
+        """The verdict, or its first."""
+        return self.verdicts[0]
 
     @property
     def op(self) -> str:
@@ -165,7 +173,7 @@ class Entry:
         """Whether a failure with these facts is this deviation."""
         return (
             (facts["op"] in self.ops or self.ops == ("*",))
-            and facts["verdict"] == self.verdict
+            and facts["verdict"] in self.verdicts
             and str(facts["where"]).split(" ")[0] == self.where
             and all(CONDITIONS[name].holds(facts, wanted) for name, wanted in self.when.items())
         )
@@ -215,7 +223,8 @@ class Ledger:
         ----------
         facts : mapping
             ``op`` (the one to blame), ``verdict``, ``where``, ``reason``, ``dtype``, ``kink``; of the step to blame ``params``,
-            ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``ndims``, ``empty``; and ``layouts``.
+            ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``ndims``, ``empty``, ``operands`` (their
+            dtypes), ``index`` (dtypes of its arrays); and ``layouts``.
         version : str
             Of the library.
         """
@@ -246,14 +255,17 @@ def _entry(tree: Any, number: int, path: Path) -> Entry:
     for key in NEEDED:
         demand(key in tree, f"it lacks {key!r}")
         if key not in ("op", "found"):
-            demand(isinstance(tree[key], str) and bool(tree[key]), f"{key!r} must be text")
+            demand((isinstance(tree[key], str) or key == "verdict") and bool(tree[key]), f"{key!r} must be text")
     demand(bool(re.fullmatch(r"[\w.-]+", tree["id"])), "'id' names a file: letters, digits, '_', '-' and '.' only")
     demand(type(tree["found"]) is date, "'found' must be a date, as in 2026-01-31")
     ops = tree["op"] if isinstance(tree["op"], list) else [tree["op"]]
     demand(_list_of(ops, str), "'op' must be an op's name, or a list of names")
     for op in ops:
         known(op, ("*", "accumulation", *OPS), "op")
-    known(tree["verdict"], VERDICTS, "failing verdict")
+    verdicts = tree["verdict"] if isinstance(tree["verdict"], list) else [tree["verdict"]]
+    demand(_list_of(verdicts, str), "'verdict' must be a verdict, or a list of verdicts")
+    for verdict in verdicts:
+        known(verdict, VERDICTS, "failing verdict")
     known(tree["where"], WHERE, "'where'")
     when = tree.get("when", {})
     demand(isinstance(when, dict), "'when' must be a table of conditions")
@@ -269,7 +281,7 @@ def _entry(tree: Any, number: int, path: Path) -> Entry:
     except (LookupError, TypeError, ValueError, ArithmeticError) as problem:  # a program that cannot run raises any of these
         demand(False, f"its case does not make sense: {problem}")
     return Entry(
-        tree["id"], tuple(ops), tree["verdict"], tree["where"], tree["reason"], tree["proof"], tree["found"],
+        tree["id"], tuple(ops), tuple(verdicts), tree["where"], tree["reason"], tree["proof"], tree["found"],
         versions, when, question,
     )  # fmt: skip
 

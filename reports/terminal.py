@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -179,7 +180,7 @@ def op_table(rows: Iterable[Row]) -> Table:
     table.add_column("legs", no_wrap=True)
     for row in rows:
         cells = [Text(str(row.standings[s] or "."), STYLES[s] if row.standings[s] else "dim") for s in COLUMNS]
-        legs = "".join(leg[0] if row.legs.get(leg, {}).get("agrees") else "-" for leg in LEGS)
+        legs = "".join(leg[0] if row.legs.get(leg, Counter())["agrees"] else "-" for leg in LEGS)
         ulp = f"{row.worst_ulp:.2g}" if row.standings["correct"] else "."
         name = Text(row.op if row.state != "not judged" else f"{row.op} (not judged)", STYLES.get(row.state, "dim"))
         table.add_row(name, Text(str(row.judged or ".")), *cells, Text(ulp), Text(legs, "dim"))

@@ -19,7 +19,7 @@ from .shapes import SHAPES, Shape
 __all__ = ["LARGEST", "Look", "Special", "arrays", "numbers", "override"]
 
 #: Beyond this nothing is drawn and nothing may grow: far from the dtype's end, so that a product or two stays finite.
-LARGEST = {"float64": 1e12, "float32": 1e6, "float16": 1e3}
+LARGEST = {"float64": 1e12, "float32": 1e6, "float16": 64.0}
 
 #: Grids of readable numbers: decimals, and the eighths that every float dtype holds exactly.
 _DECIMALS, _DYADICS = (100, 1000), (8, 64, 512)
@@ -103,10 +103,10 @@ def numbers(
     out = picked / grid
     scale = int(rng.integers(20))
     if scale < 2 and not (tame or dyadic or domain.whole):
-        largest = int(math.log10(LARGEST[dtype.name])) - 2
-        power = 10 ** int(rng.integers(1, largest + 1))
+        power = 10 ** int(rng.integers(1, max(1, int(math.log10(LARGEST[dtype.name])) - 2) + 1))
         scaled = (picked / (grid * power) if scale else picked * power / grid).astype(dtype)
-        out = np.where(domain.inside(scaled, NEAR[dtype.name]), scaled, out)
+        usable = domain.inside(scaled, NEAR[dtype.name]) & (np.abs(scaled) <= LARGEST[dtype.name])
+        out = np.where(usable, scaled, out)
     return out.reshape(shape).astype(dtype)
 
 
@@ -147,7 +147,7 @@ def override(
         value = data.dtype.type(point)
     if beside > 5:
         value = np.nextafter(value, data.dtype.type(np.inf if beside == 6 else -np.inf))
-    if all(domain.contains(value, NEAR[data.dtype.name]) for domain in domains):
+    if abs(value) <= LARGEST[data.dtype.name] and all(d.contains(value, NEAR[data.dtype.name]) for d in domains):
         flat[place] = value
         data[...] = flat.reshape(data.shape)
 

@@ -61,7 +61,7 @@ def test_everything_that_mygrad_differentiates_has_a_row() -> None:
 
 def test_operators_and_methods_have_rows() -> None:
     assert {name for name in OPERATORS if hasattr(mg.Tensor, name)} == set(OPERATORS)
-    assert METHODS <= set(dir(mg.Tensor))
+    assert set(dir(mg.Tensor)) >= METHODS
     assert {*OPERATORS.values(), *METHODS} <= set(CATALOGUE)
 
 
@@ -77,7 +77,9 @@ def test_no_excuse_is_idle() -> None:
 
 
 def test_universal_functions_are_asked_with_their_keywords() -> None:
-    ufuncs = {ALIASES.get(n, n) for n, f in vars(mg).items() if inspect.isclass(f) and issubclass(f, mg.ufunc) and f is not mg.ufunc}
+    ufuncs = {
+        ALIASES.get(n, n) for n, f in vars(mg).items() if inspect.isclass(f) and issubclass(f, mg.ufunc) and f is not mg.ufunc
+    }
     asked = {row.op for row in CATALOGUE.values() if row.keywords}
     assert ufuncs - asked == {"matmul"}, "matmul takes no where=, and the reference no dtype= for what is not elementwise"
     assert asked <= ufuncs

@@ -30,7 +30,7 @@ from adjudge.strategies.catalogue import CATALOGUE
 HEADER = {"kind": "run", "schema_version": 1, "run": "r", "backend": "toy", "versions": {"toy": "1"}, "ops": ["exp", "log"]}
 END = {"kind": "end", "seconds": 1.0, "interrupted": False}
 STOPPED = {"kind": "end", "seconds": 1.0, "interrupted": True}
-CORRECT = {"kind": "outcome", "op": "exp", "dtype": "float64", "verdict": "correct"}
+CORRECT: dict[str, Any] = {"kind": "outcome", "op": "exp", "dtype": "float64", "verdict": "correct"}
 CORRECT |= {"worst_ulp": 0.5, "legs": {"balls": "agrees"}}
 FAULT = {
     "op": "exp", "dtype": "float64", "verdict": "wrong", "blamed": "exp", "where": "gradient of a", "reason": "off",
@@ -149,7 +149,7 @@ def test_standings_add_up() -> None:
     assert (row.judged, row.worst_ulp, row.legs["balls"]["agrees"]) == (4, 0.5, 1)
 
 
-RUNS = {
+RUNS: dict[str, list[Any]] = {
     "passed": [HEADER, CORRECT, END],
     "failed": [HEADER, CORRECT, NEW, KNOWN, UNDECIDED, FAILURE, entry("no longer fails"), entry("still fails"), END],
     "in doubt": [HEADER, CORRECT, DISAGREEMENT, END],
@@ -239,7 +239,7 @@ CASE = 'case = { inputs = [{ dtype = "float64", shape = [], data = [25.0] }], st
 FACTS: dict[str, Any] = {
     "op": "tanh", "verdict": "lossy", "where": "gradient of a", "reason": "12 bits lost", "dtype": "float64", "kink": False,
     "params": ["dtype", "where"], "magnitudes": [[1.0, 30.0], [1e-9, 1e-8]], "repeated": True, "layouts": ["C", "F"],
-    "ndims": [0, 2], "empty": False,
+    "ndims": [0, 2], "empty": False, "operands": ["float64", "int8"], "index": ["int16"],
 }  # fmt: skip
 
 
@@ -266,6 +266,8 @@ def test_an_entry_explains_its_failure_and_no_other(tmp_path: Path) -> None:
         ('params = ["where"]', "params", ["dtype"]),
         ('dtype = ["float64", "float32"]', "dtype", "float16"),
         ('layout = ["F"]', "layouts", ["C", "read-only"]),
+        ('operands = ["int8", "int16"]', "operands", ["float64"]),
+        ('index = ["int16"]', "index", []),
         ("ndim = [0]", "ndims", [1, 2]),
         ("magnitude = [20, inf]", "magnitudes", [[1.0, 19.0]]),
         ("magnitude = [0, 1e-8]", "magnitudes", [[1e-7, 30.0], []]),
@@ -280,7 +282,7 @@ def test_a_condition_holds_or_the_entry_explains_nothing(tmp_path: Path, conditi
 
 def test_every_condition_is_tried_above() -> None:
     test = test_a_condition_holds_or_the_entry_explains_nothing
-    tried = {case[0].split(" ")[0] for case in test.pytestmark[0].args[1]}  # type: ignore[attr-defined]
+    tried = {case[0].split(" ")[0] for case in test.pytestmark[0].args[1]}
     assert tried == set(CONDITIONS)
 
 
@@ -559,7 +561,7 @@ def _supported(backend: Any, asked: Question) -> Iterator[Answer]:
         return
 
 
-@pytest.mark.parametrize(("name", "examples"), [("mygrad", 6), ("jax", 1)])
+@pytest.mark.parametrize(("name", "examples"), [("mygrad", 6), ("autograd", 6), ("jax", 1)])
 @pytest.mark.parametrize("op", CATALOGUE)
 def test_a_script_says_what_the_backend_does(name: str, examples: int, op: str) -> None:
     pytest.importorskip(name)
