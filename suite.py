@@ -131,7 +131,7 @@ class Outcome:
     judgement: Judgement
     legs: dict[str, str]
     blamed: Blame | None = None
-    known: str | None = None
+    known: list[str] = field(default_factory=list)
     news: Finding | None = None
     seconds: float = 0.0
     witnesses: list[Witness] = field(default_factory=list)
@@ -198,7 +198,7 @@ class Examiner:
             if entry is None:
                 outcome.news = finding
                 return
-            outcome.known = outcome.known or entry.id
+            outcome.known.append(entry.id)
 
     def _known_of_library(self, judgement: Judgement) -> str | None:
         assert self.library is not None and self.library_ledger is not None
@@ -215,7 +215,7 @@ class Examiner:
                 continue
             outcome = self.examine(entry.question)
             judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
-            state = "no longer fails" if not judgement.failed else "fails otherwise" if outcome.known != entry.id else "still fails"
+            state = "no longer fails" if not judgement.failed else "still fails" if entry.id in outcome.known else "fails otherwise"
             yield {
                 "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "op": entry.op,
                 "verdict": judgement.verdict, "said": worst.reason if worst else "",
@@ -259,7 +259,9 @@ def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, An
 
 
 def _magnitudes(x: np.ndarray) -> list[float]:
-    size = np.abs(x[np.isfinite(x)].astype(np.float64)) if x.dtype.kind == "f" else np.abs(x.astype(np.float64))
+    """The smallest magnitude that is not zero, and the largest."""
+    size = np.abs(x.astype(np.float64))
+    size = size[np.isfinite(size) & (size > 0)]
     return [float(size.min(initial=np.inf)), float(size.max(initial=0.0))]
 
 
@@ -318,7 +320,7 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
         record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
         record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
     if outcome.blamed is not None:
-        record |= {"blamed": outcome.blamed.op, "known": None if outcome.news else outcome.known, "case": judgement.question.id}
+        record |= {"blamed": outcome.blamed.op, "known": None if outcome.news else outcome.known[0], "case": judgement.question.id}
     return record
 
 

@@ -41,7 +41,10 @@ import numpy as np
 
 from ..oracle.program import Program, as_tuple, decode_index
 
-__all__ = ["Answer", "Backend", "Spelling", "Unsupported", "composed", "composed_words", "evaluate", "no_out", "python_params", "writes_twice"]
+__all__ = [
+    "Answer", "Backend", "Spelling", "Unsupported", "composed",
+    "composed_words", "evaluate", "no_out", "python_params", "writes_twice",
+]  # fmt: skip
 
 #: ``(*operands, **params) -> value``: how a backend spells an op that it does not spell as NumPy does.
 Spelling = Callable[..., Any]

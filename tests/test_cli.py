@@ -30,14 +30,14 @@ from adjudge.backends.mirror import dtypes, versions, vjp as right
 
 name = "own"
 SCRIPT = {
-    "import": "import own_library",
+    "import": "import planted_library",
     "run": """
         def run({inputs}):
             {steps}
             value, pull = {out}
             return value, pull(COTANGENT)
     """,
-    "step": "{y} = own_library.{op}({args})",
+    "step": "{y} = planted_library.{op}({args})",
 }
 
 
@@ -80,9 +80,10 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, run in an empty folder with a backend, its library and a ledger."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # where the loader looks for a user's module
     monkeypatch.setenv("COLUMNS", "80")
     (tmp_path / "own.py").write_text(OWN)
-    (tmp_path / "own_library.py").write_text(LIBRARY)
+    (tmp_path / "planted_library.py").write_text(LIBRARY)
     (tmp_path / "ledger.toml").write_text(LEDGER)
     return lambda *args: CliRunner().invoke(cli.main, [str(a) for a in args])
 
@@ -198,7 +199,7 @@ def test_a_fault_is_reported_kept_replayed_explained_and_seen_to_be_mended(run: 
 
     explained = run("explain", name)
     assert explained.exit_code == 1
-    for words in ("balls ", "series ", "own ", "disagrees", "To blame: tanh", "import own_library"):
+    for words in ("balls ", "series ", "own ", "disagrees", "To blame: tanh", "import planted_library"):
         assert words in explained.stdout
 
     printed = run("replay", name, "--script")
