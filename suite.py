@@ -33,7 +33,8 @@ from .backends import BackendError, load
 from .oracle.blame import Blame, blame
 from .oracle.judge import FAILING, GRAVITY, Finding, Judgement, certificate_for, judge
 from .oracle.legs import Witness, exact_differences, opinion, taylor
-from .oracle.program import Question, array_to_json
+from .oracle.program import Question
+from .reports.case import Case
 from .reports.ledger import Ledger, shipped_ledger
 from .strategies import questions
 from .strategies.catalogue import CATALOGUE as ROWS
@@ -330,29 +331,10 @@ def _family(op: str) -> str:
 
 def case_of(outcome: Outcome, backend: Any) -> dict[str, Any]:
     """A case: all that is needed to ask the question again, and what was said of it."""
-    judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
-    certificate = judgement.certificate
-
-    def enclosures(part: str) -> dict[str, Any]:
-        def one(e: Any) -> Any:
-            return None if e is None else array_to_json(getattr(e, part))
-
-        return {"value": one(certificate.value), "gradients": [one(e) for e in certificate.gradients]}
-
-    return {
-        "schema_version": 1,
-        "id": judgement.question.id,
-        "backend": backend.name,
-        "versions": backend.versions(),
-        "question": judgement.question.to_json(),
-        "verdict": worst.verdict if worst else judgement.verdict,
-        "blamed": outcome.blamed.op if outcome.blamed else None,
-        "where": worst.where if worst else "",
-        "reason": worst.reason if worst else "",
-        "expected": enclosures("nearest"),
-        "allowance": enclosures("allowance"),
-        "witnesses": [w.to_json() for w in outcome.witnesses],
-    }
+    blamed = outcome.blamed.op if outcome.blamed else None
+    return Case.of(
+        outcome.judgement, backend.name, backend.versions(), finding=outcome.news, blamed=blamed, witnesses=outcome.witnesses
+    ).to_json()
 
 
 # -- one task ----------------------------------------------------------------------------------------------------------------

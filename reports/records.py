@@ -258,8 +258,10 @@ class Summary:
 
     def failing(self, strict: bool = False) -> list[str]:
         """What makes the gate fail: one sentence each."""
-        new, lossy = max(self.count("new"), len([f for f in self.new_failures if f["verdict"] in FAILING])), self.count("lossy")
-        out = [_counted(new, "new failure")] if new else []
+        shown = len([f for f in self.new_failures if f["verdict"] in FAILING])
+        seen, lossy = self.count("new"), self.count("lossy")
+        often = f" (seen {seen} times)" if seen > shown > 0 else ""
+        out = [_counted(shown or seen, "new failure") + often] if shown or seen else []
         if strict and lossy:
             out.append(f"{_counted(lossy, 'answer')} lost digits, and accuracy is strict")
         return out + [f"ledger entry {r['id']} {r['state']}" for r in self.stale]

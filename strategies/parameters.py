@@ -259,8 +259,16 @@ def _letters(term: str) -> str:
     return term.replace("...", "")
 
 
-def einsum_call(choose: Choose, base: Shape | None = None) -> tuple[str, list[Shape], int] | None:
+def einsum_call(choose: Choose, sizes: int, base: Shape | None = None) -> tuple[str, list[Shape], int] | None:
     """Subscripts, the operands' shapes, and which operand has the shape `base`, where one is given.
+
+    Parameters
+    ----------
+    choose : Choose
+    sizes : int
+        Says how long the axes are, but for those that `base` fixes.
+    base : tuple of int, optional
+        The shape of an operand that is there already.
 
     Returns
     -------
@@ -274,7 +282,7 @@ def einsum_call(choose: Choose, base: Shape | None = None) -> tuple[str, list[Sh
     else:
         call = choose.of(CALLS)
     terms = call.partition("->")[0].split(",")
-    sides = dict(zip("ijk", choose.of(_SIDES), strict=True)) | {"b": 2, "l": 3}
+    sides = dict(zip("ijk", _SIDES[sizes % len(_SIDES)], strict=True)) | {"b": 2, "l": 3}
     dots = choose.of(_DOTS) if "..." in call else ()
     place = 0
     if base is not None:

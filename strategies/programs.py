@@ -166,7 +166,8 @@ class Growth:
             usable = [v for v in earlier if v.data.shape in shapes and v.ordinary and v.suits(domain)]
             if usable:
                 chosen = self.choose.of(usable)
-                chosen.domains.append(domain)
+                if not any(chosen is v for v in self.values):
+                    chosen.domains.append(domain)  # its numbers may still change
                 return chosen
             number = 0
         look = looks[number]
@@ -175,15 +176,15 @@ class Growth:
             look = Look(constant=True)
         return self.fresh(domain, shape, look)
 
-    def roles(self, row: Row, base: Value | None, places: Sequence[int] | None = None) -> tuple[tuple[Domain, ...], int]:
+    def roles(self, row: Row, base: Value | None) -> tuple[tuple[Domain, ...], int]:
         """Domains for the operands, and the place where the value at hand stands."""
         if base is not None and not fits(row.shapes, base.data.shape):
             raise Ungrown
         possible = [
             (domains, j)
             for domains in row.alternatives
-            for j in (range(len(domains)) if places is None else places)
-            if (not domains[j].whole if base is None else base.suits(domains[j]))
+            for j, domain in enumerate(domains)
+            if (not domain.whole if base is None else base.suits(domain))
         ]
         if not possible:
             raise Ungrown
@@ -258,6 +259,8 @@ class Growth:
 
     def value(self, row: Row, operands: list[Value], params: dict[str, Any]) -> np.ndarray | None:
         """What the step computes, or None where it is too large, or at a point where the op is singular."""
+        if any(not d.contains(v.data) for v in operands for d in v.domains[1:]):
+            return None
         plain = [v.plain for v in operands]
         value = np.asarray(step_forward(Step(row.op, (), params), plain), np.float64)
         limit = LARGEST[min((self.dtype, *(v.dtype for v in operands if v.dtype.kind == "f")), key=lambda d: d.itemsize).name]
@@ -377,7 +380,7 @@ def _broadcasting(g: Growth, row: Row, base: Value | None) -> Made:
             operands.append(first)
             continue
         way = "both" if row.pattern != "update" else "down" if place == 0 else "up"
-        looks = BROADCAST if row.pattern != "update" or place == 0 else UPDATED
+        looks = UPDATED if row.pattern == "update" and j == 0 else BESIDE if row.pattern == "ternary" and j == 0 else BROADCAST
         operands.append(g.beside(domain, partners(shape, way), first, looks, again))
         shape = np.broadcast_shapes(shape, operands[-1].data.shape)
     if row.pattern == "update" and operands[0].dtype.kind != "f":
@@ -456,7 +459,7 @@ def _chain(g: Growth, row: Row, base: Value | None) -> Made:
 
 def _einsum(g: Growth, row: Row, base: Value | None) -> Made:
     (domain, *_), _ = g.roles(row, base)
-    drawn = p.einsum_call(g.choose, None if base is None else base.data.shape)
+    drawn = p.einsum_call(g.choose, g.shape, None if base is None else base.data.shape)
     if drawn is None:
         raise Ungrown
     subscripts, shapes, place = drawn
@@ -533,7 +536,8 @@ def questions(
     Examples
     --------
     >>> from hypothesis import find
-    >>> print(find(questions("exp"), lambda question: True).program)
+    >>> find(questions("exp", max_steps=1), lambda question: question.cotangent.ndim > 1).program.ops
+    ('exp',)
     """
     unknown = sorted({*([op] if op else []), *(allow or ())} - set(CATALOGUE))
     if unknown:
@@ -590,6 +594,8 @@ def einsum_calls(dtype: Any = np.float64) -> st.SearchStrategy[tuple[str, list[n
     Examples
     --------
     >>> from hypothesis import find
-    >>> subscripts, operands = find(einsum_calls(), lambda call: True)
+    >>> subscripts, operands = find(einsum_calls(), lambda call: len(call[1]) == 2)
+    >>> subscripts.count(",")
+    1
     """
     return _einsum_calls(np.dtype(dtype))

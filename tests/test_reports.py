@@ -122,6 +122,8 @@ def test_processes_that_append_to_one_file_tear_no_lines(tmp_path: Path) -> None
         ([HEADER, CORRECT, LOSSY, END], 0, 1, "nothing new failed"),
         ([HEADER, CORRECT, {**LOSSY, "known": "exp-1"}, END], 0, 0, "nothing new failed"),
         ([HEADER, CORRECT, NEW, FAILURE, END], 1, 1, "1 new failure"),
+        ([HEADER, CORRECT, NEW, NEW, FAILURE, END], 1, 1, "1 new failure (seen 2 times)"),
+        ([HEADER, CORRECT, NEW, NEW, END], 1, 1, "2 new failures"),
         ([HEADER, CORRECT, entry("no longer fails"), END], 1, 1, "exp-1 no longer fails"),
         ([HEADER, CORRECT, entry("fails otherwise"), END], 1, 1, "exp-1 fails otherwise"),
         ([HEADER, CORRECT, entry("not judged"), END], 0, 0, "nothing new failed"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import operator
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import Phase, find, given, seed, settings
 from hypothesis import strategies as st
 
+from adjudge.backends.protocol import python_params
 from adjudge.oracle.program import KINDS, LAYOUTS, Question
 from adjudge.oracle.reference import OPS, backward, forward
 from adjudge.oracle.reference import scalars as s
@@ -123,6 +125,39 @@ def test_the_cotangent_has_the_dtype_that_numpy_gives_the_value() -> None:
     for question in every():
         if all(i.kind == "array" for i in question.program.inputs):
             assert question.cotangent.dtype == on_floats(question)[0][-1].dtype, question.program
+
+
+def in_numpy(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
+    """One step as NumPy spells it, with ``out=`` and in-place updates on copies; None for what NumPy does not have."""
+    if "where" in params:
+        *operands, out = operands
+        params["out"] = out.copy()
+    if op in ("iadd", "isub", "imul", "itruediv", "ipow", "setitem"):
+        x, *rest = operands
+        x = np.array(x)
+        return getattr(operator, op)(x, *rest) if op != "setitem" else operator.setitem(x, params["index"], *rest) or x
+    if op in ("concatenate", "stack"):
+        return getattr(np, op)(operands, **params)
+    if op == "einsum":
+        return np.einsum(params["subscripts"], *operands)
+    if op == "getitem":
+        return operands[0][params["index"]]
+    if op == "norm":
+        return np.linalg.norm(*operands, **params)
+    return getattr(np, op)(*operands, **params) if hasattr(np, op) else None
+
+
+@pytest.mark.parametrize("op", OPS_OF_ROWS)
+def test_numpy_takes_every_question_as_it_stands(op: str) -> None:
+    """The parameters are NumPy's own, and the cotangent has the shape and the dtype that NumPy gives the value."""
+    for question in drawn(op):
+        program = question.program
+        if len(program.steps) == 1:
+            operands = [program.inputs[a].materialise() for a in program.steps[0].args]
+            with np.errstate(all="ignore"):
+                value = in_numpy(op, operands, python_params(program.steps[0].params))
+            if value is not None:
+                assert (np.shape(value), value.dtype) == (question.cotangent.shape, question.cotangent.dtype), program
 
 
 def test_directions_go_with_the_variables() -> None:

@@ -11,7 +11,7 @@ from ..program import Program, Step
 from . import scalars as s
 from .op import OPS, Op, unbroadcast
 
-__all__ = ["UnknownOp", "as_numpy", "backward", "forward", "step_forward"]
+__all__ = ["UnknownOp", "as_numpy", "backward", "forward", "step_forward", "step_pull"]
 
 
 class UnknownOp(KeyError):
@@ -55,7 +55,8 @@ def step_forward(step: Step, operands: Sequence[Any]) -> Any:
     return _array(value)
 
 
-def _step_pull(step: Step, k: int, g: Any, y: Any, operands: Sequence[Any], textbook: bool) -> Any:
+def step_pull(step: Step, k: int, g: Any, y: Any, operands: Sequence[Any], textbook: bool = False) -> Any:
+    """The cotangent of operand `k` of one step."""
     op = find(step.op)
     if not op.elementwise:
         return op.pull(k, g, y, operands, dict(step.params), textbook)
@@ -168,7 +169,7 @@ def backward(
                 continue
             if branches is not None:
                 branches.at((number, k))
-            pulled = _array(_step_pull(step, k, g, y, operands, textbook))
+            pulled = _array(step_pull(step, k, g, y, operands, textbook))
             if poles and op.elementwise:
                 pulled = _without_idle_poles(pulled, g)
             if interfere is not None and step.op in interfere:

@@ -1,0 +1,469 @@
+"""The tensor: a NumPy array that remembers how it was computed and can be differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from .graph import NOTHING, Node, compute, pull_back
+from .op import OPS, Op
+
+__all__ = ["Tensor", "apply", "record"]
+
+#: Ops whose value may be a view of the operand's memory.
+VIEWING = frozenset(
+    "getitem reshape ravel squeeze expand_dims atleast_1d atleast_2d atleast_3d transpose moveaxis swapaxes broadcast_to einsum"
+    .split()
+)  # fmt: skip
+
+Recipe = tuple[Op, Mapping[str, Any]]
+
+
+class Printed(np.ndarray):
+    """An array that prints as a tensor does: NumPy takes the name from the class."""
+
+
+Printed.__name__ = "Tensor"
+
+
+class Tensor:
+    """An array of numbers that acts like a NumPy array and remembers how it was computed.
+
+    Parameters
+    ----------
+    x : array_like
+        Numbers, nested lists, an array, or another tensor.
+    dtype : dtype, optional
+        A float, integer or boolean type; NumPy's choice if left out.
+    constant : bool, optional
+        Whether gradients pass this tensor by. Tensors of integers and booleans always are constants.
+    copy : bool
+        Whether the tensor has memory of its own.
+    ndmin : int
+        Axes of length one are put in front until there are as many.
+
+    Notes
+    -----
+    A tensor is a name for a value, and values never change. An update in place (``x += 1``, ``x[0] = y``, ``out=x``) gives the
+    name a new value: what was computed from the old one still depends on the old one. A view (``v = x[:2]``) is always that
+    part of whatever its base denotes, so an update of either is seen in both, and the gradient of a view is that view of its
+    base's gradient.
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0])
+    >>> y = (x * x).sum()
+    >>> y
+    Tensor(5.)
+    >>> y.backward()
+    >>> x.grad
+    array([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_node", "_nulled", "_parent", "_recipe")
+
+    #: Whether constants, too, remember how they were computed.
+    remembers = False
+
+    _node: Node
+    #: For a view: the tensor it is a view of, and the op that takes it from there.
+    _parent: Tensor | None
+    _recipe: Recipe | None
+    #: For a view: the gradient of the base that this view's gradient has been nulled from.
+    _nulled: np.ndarray | None
+
+    def __init__(
+        self, x: Any, *, dtype: Any = None, constant: bool | None = None, copy: bool = True, ndmin: int = 0
+    ) -> None:
+        if constant is not None and not isinstance(constant, bool):
+            raise TypeError(f"constant={constant!r} says neither yes nor no: give True, False or None")
+        data = _array(x, dtype, copy)
+        if data.ndim < ndmin:
+            data = data[(None,) * (ndmin - data.ndim)]
+        if data.dtype.kind not in "fiub":
+            raise TypeError(f"a tensor cannot hold {data.dtype}: only real floats, integers and booleans; convert it first")
+        if data.dtype.kind != "f" and constant is False:
+            raise ValueError(f"a tensor of {data.dtype} has no derivative and must be constant: give floats, or constant=True")
+        self._hold(Node(data, data.dtype.kind != "f" if constant is None else constant))
+
+    def _hold(self, node: Node, parent: Tensor | None = None, recipe: Recipe | None = None) -> None:
+        self._node, self._parent, self._recipe, self._nulled = node, parent, recipe, None
+
+    # -- what it denotes -----------------------------------------------------------------------------------------------
+
+    def _now(self) -> Node:
+        """The value that this tensor denotes now: a view follows its base; what was cleared starts afresh."""
+        node, parent = self._node, self._parent
+        if parent is None:
+            if node.cleared:
+                self._node = Node(node.data, node.constant)
+                self._node.grad = node.grad
+            return self._node
+        above = parent._now()
+        if node.cleared or node.operands[0] is not above:
+            assert self._recipe is not None
+            self._node = compute(self._recipe[0], (above,), self._recipe[1], node.constant, remember=True)
+        return self._node
+
+    @property
+    def data(self) -> np.ndarray:
+        """The array itself. What is written into it no gradient knows of."""
+        return self._node.data if self._parent is None else self._now().data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        node = self._now()
+        if value is node.data:
+            return
+        self._hold(node)  # a view of other memory is no view any more
+        node.data = np.asarray(value)
+
+    @property
+    def grad(self) -> np.ndarray | None:
+        """The derivative of the last terminus by this tensor: an array of its shape and dtype, or None."""
+        base = self.base
+        if base is None or base.constant:
+            return self._node.grad
+        whole = base._node.grad
+        return None if whole is None or whole is self._nulled else self._seen_in(whole)
+
+    def _seen_in(self, whole: np.ndarray) -> np.ndarray:
+        """The part of an array of the base's shape that this view shows."""
+        if self._parent is None:
+            return whole
+        assert self._recipe is not None
+        op, params = self._recipe
+        return compute(op, (self._parent._seen_in(whole),), params).data
+
+    @property
+    def constant(self) -> bool:
+        """Whether gradients pass this tensor by."""
+        return self._node.constant
+
+    @property
+    def creator(self) -> Node | None:
+        """How this was computed (its ``op``, ``operands`` and ``params``); None for what was given or has been cleared."""
+        node = self._now()
+        return None if node.op is None else node
+
+    @property
+    def base(self) -> Tensor | None:
+        """The tensor that owns the memory this one is a view of; None for one that owns its memory."""
+        if self._parent is None:
+            return None
+        return self._parent.base or self._parent
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the elements."""
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.data.size
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return record(TRANSPOSE, (self,))
+
+    # -- differentiation -----------------------------------------------------------------------------------------------
+
+    def backward(self, grad: Any = None) -> None:
+        """Leave the derivative of this tensor by every variable it came from in that variable's ``grad``.
+
+        Afterwards the way is cleared: each of them stands for itself, and can be used in new computations.
+
+        Parameters
+        ----------
+        grad : array_like, optional
+            The derivative of something else by this tensor, which it must broadcast to. Without it a tensor that is no scalar
+            counts as summed.
+
+        Raises
+        ------
+        ClearedGraph
+            Where an earlier `backward` has cleared part of the way.
+        ValueError
+            Where `grad` does not broadcast to this tensor's shape.
+        """
+        node = self._now()
+        if node.constant:
+            return
+        data = node.data
+        if grad is None:
+            seed = np.ones_like(data)
+        else:
+            given = np.asarray(grad)
+            try:
+                seed = np.broadcast_to(given, data.shape).astype(data.dtype)
+            except ValueError:
+                raise ValueError(
+                    f"backward was given a gradient of shape {given.shape} for a tensor of shape {data.shape}: "
+                    "it must broadcast to the tensor's shape; reshape it, or leave it out for ones"
+                ) from None
+        pull_back(node, seed)
+
+    def null_grad(self) -> Tensor:
+        """Forget the gradient, and return the tensor itself."""
+        self._node.grad = None
+        base = self.base
+        if base is not None:
+            self._nulled = base._node.grad
+        return self
+
+    # -- indexing and updates in place ---------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return record(GETITEM, (self,), {"index": _index(index)})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._become(SETITEM, (self, value), {"index": _index(index)})
+
+    def _become(self, op: Op, operands: tuple[Any, ...], params: Mapping[str, Any] = NOTHING) -> Tensor:
+        """Denote the value of an op from now on, and let the base and all its views follow."""
+        old = self._now()
+        if not old.data.flags.writeable:
+            raise ValueError(
+                f"a tensor of shape {self.shape} is read-only: it shows memory that must not be written, or the same memory "
+                "in several places; update a copy, x.copy(), instead"
+            )
+        value = record(op, operands, params, old.constant)
+        if value.dtype != self.dtype:
+            if not np.can_cast(value.dtype, self.dtype, "same_kind"):
+                raise TypeError(
+                    f"{op.name} gives {value.dtype}, which a tensor of {self.dtype} cannot hold: update a tensor of floats, "
+                    f"x.astype({str(value.dtype)!r}), or write the result into a new one"
+                )
+            value = record(POSITIVE, (value,), {"dtype": self.dtype.name}, old.constant)
+        if value.shape != self.shape:
+            try:
+                value = record(OPS["broadcast_to"], (value,), {"shape": self.shape}, old.constant)
+            except ValueError:
+                raise ValueError(
+                    f"{op.name} gives shape {value.shape}, and a tensor of shape {self.shape} cannot hold it: "
+                    "an update in place keeps the shape; write the result into a new tensor"
+                ) from None
+        if value.data.base is not None:
+            value = record(POSITIVE, (value,), NOTHING, old.constant)
+        base = self.base
+        if base is None:
+            self._node = value._node
+        else:
+            base._node = self._written_back(base, value._node)
+        return self
+
+    def _written_back(self, base: Tensor, value: Node) -> Node:
+        """The base's new value, where this view of it has a new one."""
+        whole, constant, remember = base._now(), base.constant, base.remembers
+        assert self._recipe is not None
+        if self._parent is base and self._recipe[0] is GETITEM:
+            return compute(SETITEM, (whole, value), self._recipe[1], constant, remember)
+        places = self._seen_in(np.arange(base.size).reshape(base.shape))
+        flat = compute(OPS["reshape"], (whole,), {"shape": (-1,)}, constant, remember)
+        flat = compute(SETITEM, (flat, value), {"index": (places,)}, constant, remember)
+        return compute(OPS["reshape"], (flat,), {"shape": base.shape}, constant, remember)
+
+    # -- as NumPy's arrays are -----------------------------------------------------------------------------------------
+
+    def copy(self, *, constant: bool | None = None) -> Tensor:
+        """A tensor with a copy of the array and of the gradient, which remembers nothing."""
+        out = type(self)(self.data, constant=self.constant if constant is None else constant)
+        held = self.grad
+        out._node.grad = None if held is None else held.copy()
+        return out
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        return self.copy()
+
+    def astype(self, dtype: Any, casting: Any = "unsafe", copy: bool = True, *, constant: bool | None = None) -> Tensor:
+        """A tensor of another dtype, which remembers nothing; the tensor itself where nothing changes and `copy` is False."""
+        data = self.data.astype(dtype, casting=casting, copy=copy)
+        if data is self.data and constant in (None, self.constant):
+            return self
+        return type(self)(data, copy=False, constant=constant)
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"a tensor of shape {self.shape} has {self.size} elements: only one element can be a number; index it")
+        return self.data.item()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.data, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        return np.array_repr(self.data.view(Printed))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("a 0-d tensor has no axis to iterate over: reshape it, or take its item()")
+        return (self[n] for n in range(len(self)))
+
+    def __contains__(self, x: Any) -> bool:
+        return bool((self.data == np.asarray(x)).any())
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return self.data.__index__()
+
+    __hash__ = None  # type: ignore[assignment]  # as arrays: == compares elements
+
+    def __neg__(self) -> Tensor:
+        return record(OPS["negative"], (self,))
+
+    def __pos__(self) -> Tensor:
+        return record(POSITIVE, (self,))
+
+    def __abs__(self) -> Tensor:
+        return record(OPS["absolute"], (self,))
+
+    def __floordiv__(self, other: Any) -> Any:
+        return np.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return np.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return np.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return np.remainder(other, self)
+
+
+def _index(index: Any) -> tuple[Any, ...]:
+    """An index as a tuple, with arrays of its own where it has arrays."""
+    parts = index if isinstance(index, tuple) else (index,)
+    plain = (slice, int, type(None), type(Ellipsis))
+    return tuple(p if isinstance(p, plain) and not isinstance(p, bool) else np.array(p, dtype=_index_dtype(p)) for p in parts)
+
+
+def _index_dtype(part: Any) -> Any:
+    return np.intp if isinstance(part, (list, tuple)) and not part else None
+
+
+def _array(x: Any, dtype: Any, copy: bool) -> np.ndarray:
+    try:
+        return np.array(x, dtype=dtype) if copy else np.asarray(x, dtype=dtype)
+    except ValueError as problem:
+        if isinstance(x, (list, tuple)) and "inhomogeneous" in str(problem):
+            lengths = [len(row) if hasattr(row, "__len__") else "a number" for row in x]
+            raise ValueError(
+                f"a ragged list cannot be a tensor: its rows are {lengths} long, and all must be equally long; pad them"
+            ) from problem
+        raise
+
+
+# -- recording ------------------------------------------------------------------------------------------------------------------
+
+
+def record(op: Op, operands: tuple[Any, ...], params: Mapping[str, Any] = NOTHING, constant: bool | None = None) -> Tensor:
+    """Apply an op to tensors, arrays and numbers; the tensors' gradients are nulled unless the result is a view.
+
+    Parameters
+    ----------
+    op : Op
+    operands : tuple
+    params : mapping
+        The op's keyword parameters.
+    constant : bool, optional
+        Whether the result is a constant; left out, it is one if all operands are.
+    """
+    kind: type[Tensor] = Tensor
+    nodes: list[Any] = []
+    for x in operands:
+        if isinstance(x, Tensor):
+            nodes.append(x._now())
+            if type(x) is not Tensor:
+                kind = type(x)
+        elif type(x) is np.ndarray or (op.elementwise and type(x) in (int, float, bool)):
+            nodes.append(x)
+        else:
+            nodes.append(np.asarray(x))
+    viewing = op.name in VIEWING and isinstance(operands[0], Tensor)
+    node = compute(op, tuple(nodes), params, constant, viewing or kind.remembers)
+    out = kind.__new__(kind)
+    if viewing and _shares(node.data, nodes[0].data):
+        out._hold(node, operands[0], (op, params))
+        return out
+    if node.constant and not kind.remembers:
+        node.op, node.operands, node.params = None, (), NOTHING
+    out._hold(node)
+    for x in operands:
+        if isinstance(x, Tensor):
+            x.null_grad()
+    return out
+
+
+def _shares(data: np.ndarray, source: np.ndarray) -> bool:
+    """Whether an array is a view of another one's memory."""
+    return data is source or (data.base is not None and (data.base is source or data.base is source.base))
+
+
+def apply(name: str, *operands: Any, constant: bool | None = None, **params: Any) -> Tensor:
+    """Apply the op of this name to tensors, arrays and numbers.
+
+    Parameters
+    ----------
+    name : str
+        One of `OPS`.
+    *operands : tensors, array_like
+    constant : bool, optional
+        Whether the result is a constant; left out, it is one if all operands are.
+    **params
+        The op's keyword parameters.
+
+    Examples
+    --------
+    >>> apply("sum", [[1.0, 2.0], [3.0, 4.0]], axis=0)
+    Tensor([4., 6.])
+    """
+    return record(OPS[name], operands, params, constant)
+
+
+# -- operators ------------------------------------------------------------------------------------------------------------------
+
+
+def _operator(name: str) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    op = OPS[name]
+
+    def forwards(self: Tensor, other: Any) -> Tensor:
+        return record(op, (self, other))
+
+    def reflected(self: Tensor, other: Any) -> Tensor:
+        return record(op, (other, self))
+
+    def in_place(self: Tensor, other: Any) -> Tensor:
+        return self._become(op, (self, other))
+
+    return forwards, reflected, in_place
+
+
+def _comparison(ufunc: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
+    return lambda self, other: ufunc(self.data, np.asarray(other))
