@@ -112,7 +112,7 @@ def _names(what: str, *choices: str) -> Callable[[Any], tuple[str, ...]]:
     return names
 
 
-# -- settings from pyproject.toml --------------------------------------------------------------------------------------------
+# -- settings from pyproject.toml ----------------------------------------------------------------------------------------------
 
 
 def _configured(group: click.Group) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def main(ctx: click.Context) -> None:
     ctx.default_map = _configured(main)
 
 
-# -- check -------------------------------------------------------------------------------------------------------------------
+# -- check ---------------------------------------------------------------------------------------------------------------------
 
 
 LEGS = ("balls", "series", "differences", "jax")
@@ -212,7 +212,7 @@ def check(
 
     settings = suite.Settings(
         backend, profile, _selected(ops, expression), _dtypes(dtypes, judged), seed, max_time, jobs,
-        tuple(dict.fromkeys(("balls", *legs))), ledger,
+        tuple(dict.fromkeys(("balls", *legs))), ledger, strict_accuracy,
     )  # fmt: skip
     folder = None if no_report else _report_folder(Path(report_dir))
     return _judge_all(settings, judged, folder, strict_accuracy, int(verbose) - int(quiet))
@@ -348,7 +348,7 @@ def _keep(record: Mapping[str, Any], spec: str, judged: Any, folder: Path) -> st
     return note
 
 
-# -- replay and explain ------------------------------------------------------------------------------------------------------
+# -- replay and explain --------------------------------------------------------------------------------------------------------
 
 
 def _cases(name: str, folder: Path) -> list[Case]:
@@ -491,7 +491,7 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
     return status
 
 
-# -- ledger ------------------------------------------------------------------------------------------------------------------
+# -- ledger --------------------------------------------------------------------------------------------------------------------
 
 
 @main.group(cls=Commands)

@@ -9,7 +9,7 @@ nox.needs_version = ">=2024.10"
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
-def group(name: str) -> list[str]:
+def group(name: str) -> tuple[str, ...]:
     """The packages of a dependency group."""
     return nox.project.dependency_groups(PROJECT, name)
 

@@ -10,6 +10,7 @@ class BuildPackage(build_py):
     """Build everything but the files that serve development."""
 
     def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
+        """As setuptools does, without those files."""
         found = super().find_package_modules(package, package_dir)
         return [entry for entry in found if package != "adjudge" or entry[1] not in OUTSIDE]
 

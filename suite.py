@@ -16,6 +16,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -26,6 +27,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given
 from hypothesis import seed as seeded
 from hypothesis import settings as hypothesis_settings
+from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.errors import Flaky
 
 from . import __version__
@@ -39,7 +41,20 @@ from .reports.ledger import Ledger, shipped_ledger
 from .strategies import questions
 from .strategies.catalogue import CATALOGUE as ROWS
 
-__all__ = ["LEGS", "PROFILES", "Examiner", "Profile", "Settings", "Task", "perform", "replay", "run", "selected", "tasks", "witnesses"]
+__all__ = [
+    "LEGS",
+    "PROFILES",
+    "Examiner",
+    "Profile",
+    "Settings",
+    "Task",
+    "perform",
+    "replay",
+    "run",
+    "selected",
+    "tasks",
+    "witnesses",
+]
 
 LEGS = ("balls", "series", "differences", "jax")
 COMPOSITION = "composition"
@@ -102,6 +117,8 @@ class Settings:
         Which of `LEGS` judge.
     ledger : str, optional
         Path of a ledger to use instead of the shipped one.
+    strict : bool
+        Whether loss of digits is a failure as well.
     """
 
     backend: str
@@ -113,6 +130,7 @@ class Settings:
     jobs: int | None = None
     legs: tuple[str, ...] = LEGS
     ledger: str | None = None
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,12 +180,13 @@ class Examiner:
     """Judges questions for one backend, with the legs that were asked for."""
 
     def __init__(self, settings: Settings) -> None:
+        set_hypothesis_home_dir(private() / "hypothesis")
         self.settings = settings
         self.backend = load(settings.backend)
         self.version = next(iter(self.backend.versions().values()), "0")
         self.ledger = Ledger.read(settings.ledger) if settings.ledger else shipped_ledger(self.backend.name)
         self.dtypes = settings.dtypes or tuple(getattr(self.backend, "dtypes", ("float64", "float32")))
-        self.library, self.library_ledger = _library(self.backend.name) if "jax" in settings.legs else (None, None)
+        self.library, self.library_ledger = _library(self.backend.name) if "jax" in settings.legs else (None, Ledger())
 
     def examine(self, question: Question, differences: bool = False, library: bool = False) -> Outcome:
         """Judge one question; a failure is put to every leg."""
@@ -181,7 +200,7 @@ class Examiner:
         if certificate.decided and "differences" in legs and (differences or judgement.failed):
             said.append(exact_differences(certificate))
         outcome = Outcome(judgement, {w.leg: w.stance for w in said}, witnesses=said)
-        if judgement.failed:
+        if judgement.failed or judgement.verdict == "lossy":
             self._explain(outcome)
         if certificate.decided and self.library is not None and library:
             witness = opinion(question, self.library, self._known_of_library)
@@ -194,20 +213,23 @@ class Examiner:
         """Blame a step, and look every failing finding up in the ledger: a failure is known if all of them are."""
         judgement = outcome.judgement
         outcome.blamed = blame(judgement, self.backend)
-        for finding in sorted((f for f in judgement.findings if f.verdict in FAILING), key=lambda f: GRAVITY[f.verdict]):
+        failing = (*FAILING, "lossy") if self.settings.strict else FAILING
+        for finding in sorted(judgement.findings, key=lambda f: GRAVITY[f.verdict]):
+            if finding.verdict not in (*FAILING, "lossy"):
+                continue
             entry = self.ledger.match(facts(judgement, outcome.blamed, finding), self.version)
-            if entry is None:
+            if entry is not None:
+                outcome.known.append(entry.id)
+            elif finding.verdict in failing:
                 outcome.news = finding
                 return
-            outcome.known.append(entry.id)
 
     def _known_of_library(self, judgement: Judgement) -> str | None:
-        assert self.library is not None and self.library_ledger is not None
+        assert self.library is not None
         blamed, worst = blame(judgement, self.library), judgement.worst
         assert worst is not None
         entry = self.library_ledger.match(facts(judgement, blamed, worst), next(iter(self.library.versions().values())))
         return entry.id if entry is not None else None
-
 
     def ledger_records(self) -> Iterator[dict[str, Any]]:
         """Replay the stored case of every ledger entry that applies to this version: only that tells whether it is fixed."""
@@ -216,23 +238,38 @@ class Examiner:
                 continue
             outcome = self.examine(entry.question)
             judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
-            state = "no longer fails" if not judgement.failed else "still fails" if entry.id in outcome.known else "fails otherwise"
+            if judgement.verdict in ("undecided", "unsupported"):
+                state = "not judged"
+            elif entry.id in outcome.known:
+                state = "still fails"
+            else:
+                state = "fails otherwise" if judgement.failed else "no longer fails"
             yield {
                 "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "op": entry.op,
                 "verdict": judgement.verdict, "said": worst.reason if worst else "",
             }  # fmt: skip
 
 
+def private() -> Path:
+    """The folder `.adjudge` for caches, which git ignores by its own word."""
+    folder = Path(".adjudge")
+    folder.mkdir(exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    return folder
+
+
 @cache
-def _library(judged: str) -> tuple[Any, Any]:
+def _library(judged: str) -> tuple[Any, Ledger]:
     """JAX as a leg, with its ledger; absent where JAX is what is judged, or is not installed."""
     if judged == "jax":
-        return None, None
+        return None, Ledger()
     try:
-        library = load("jax")
+        library: Any = load("jax")
     except BackendError:
-        return None, None
-    library.use_cache(Path(".adjudge") / "jax")
+        return None, Ledger()
+    library.use_cache(private() / "jax")
     return library, shipped_ledger("jax")
 
 
@@ -278,7 +315,7 @@ def witnesses(judgement: Judgement, backend: Any) -> list[Witness]:
         return [Witness("balls", "abstains", note=certificate.trouble)]
     out = [Witness("balls", "agrees", _along(judgement, [None if e is None else e.nearest for e in certificate.gradients]))]
     out += [taylor(certificate), exact_differences(certificate)]
-    library, ledger = _library(backend.name)
+    library, _ = _library(backend.name)
     if library is not None:
         out.append(opinion(judgement.question, library, lambda j: None))
     worst = judgement.worst
@@ -296,7 +333,7 @@ def _along(judgement: Judgement, gradients: Any) -> float:
     return total
 
 
-# -- records -----------------------------------------------------------------------------------------------------------------
+# -- records -------------------------------------------------------------------------------------------------------------------
 
 
 def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]:
@@ -321,7 +358,11 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
         record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
         record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
     if outcome.blamed is not None:
-        record |= {"blamed": outcome.blamed.op, "known": None if outcome.news else outcome.known[0], "case": judgement.question.id}
+        record |= {
+            "blamed": outcome.blamed.op,
+            "known": outcome.known[0] if outcome.known and not outcome.news else None,
+            "case": judgement.question.id,
+        }
     return record
 
 
@@ -337,7 +378,7 @@ def case_of(outcome: Outcome, backend: Any) -> dict[str, Any]:
     ).to_json()
 
 
-# -- one task ----------------------------------------------------------------------------------------------------------------
+# -- one task ------------------------------------------------------------------------------------------------------------------
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -393,16 +434,22 @@ def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float(
                 target, smallest = outcome.signature, outcome
                 raise _NewFailure(target)
 
-        try:
+        with suppress(_NewFailure, Flaky):
             _drawn(task, turn, left, allow, ask)
-        except (_NewFailure, Flaky):
-            pass
         if smallest is None or target is None:
             break
         seen.add(target)
         smallest.witnesses = witnesses(smallest.judgement, backend)
         record = _outcome_record(task, number, smallest)
-        emit({**record, "kind": "failure", "new": True, "case": case_of(smallest, backend), "witnesses": [w.to_json() for w in smallest.witnesses]})
+        emit(
+            {
+                **record,
+                "kind": "failure",
+                "new": True,
+                "case": case_of(smallest, backend),
+                "witnesses": [w.to_json() for w in smallest.witnesses],
+            }
+        )
         left, turn = left - asked, turn + 1
 
 
@@ -422,7 +469,7 @@ def _drawn(task: Task, turn: int, examples: int, allow: tuple[str, ...] | None, 
     seeded(task.seed + turn)(run(given(strategy)(ask)))()
 
 
-# -- many tasks --------------------------------------------------------------------------------------------------------------
+# -- many tasks ----------------------------------------------------------------------------------------------------------------
 
 
 def selected(ops: tuple[str, ...]) -> tuple[str, ...]:

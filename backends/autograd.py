@@ -103,7 +103,8 @@ SCRIPT = {
     """,
     "step": "{y} = anp.{op}({args})",
     "cast": "({x}.astype({dtype}) if hasattr({x}, 'astype') else np.asarray({x}, {dtype}))",
-    "steps": composed_words("anp") | {
+    "steps": composed_words("anp")
+    | {
         "iadd": "{y} = anp.add({0}, {1})",
         "isub": "{y} = anp.subtract({0}, {1})",
         "imul": "{y} = anp.multiply({0}, {1})",

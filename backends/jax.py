@@ -134,7 +134,8 @@ SCRIPT = {
     """,
     "step": "{y} = jnp.{op}({args})",
     "cast": "jnp.asarray({x}, {dtype})",
-    "steps": composed_words("jnp") | {
+    "steps": composed_words("jnp")
+    | {
         "iadd": "{y} = {0} + {1}",
         "isub": "{y} = {0} - {1}",
         "imul": "{y} = {0} * {1}",

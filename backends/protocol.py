@@ -115,7 +115,7 @@ def evaluate(program: Program, leaves: Sequence[Any], apply: Callable[[str, list
     return values
 
 
-# -- what several libraries have in common ---------------------------------------------------------------------------------
+# -- what several libraries have in common -------------------------------------------------------------------------------------
 
 
 def composed(xp: Any) -> dict[str, Spelling]:

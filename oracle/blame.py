@@ -57,7 +57,9 @@ def blame(judgement: Judgement, backend: Any) -> Blame:
         alone = _alone(program, number, operands, cotangent)
         if judge(alone, backend).failed:
             return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone")
-    return Blame(None, "accumulation", None, "every step is right alone: the fault is in accumulation (fan-out, broadcasting, aliasing)")
+    return Blame(
+        None, "accumulation", None, "every step is right alone: the fault is in accumulation (fan-out, broadcasting, aliasing)"
+    )
 
 
 def _computed(program: Program, backend: Any) -> list[Any]:

@@ -60,7 +60,7 @@ class Model:
 
     @cached_property
     def loss(self) -> float:
-        """What a result near zero may lose absolutely: the smallest subnormal, or where they are flushed, the smallest normal."""
+        """What a result near zero may lose absolutely: the smallest subnormal, or where those are flushed, the normal."""
         limits = np.finfo(self.dtype)
         return float(limits.tiny if self.flush else limits.smallest_subnormal)
 
@@ -119,7 +119,7 @@ class Enclosure:
     def error(self, observed: np.ndarray) -> np.ndarray:
         """Distance of finite observed numbers from the truth, to float64's relative precision."""
         with np.errstate(all="ignore"):
-            return np.abs((observed.astype(np.float64) - self.nearest) - self.residual)
+            return np.asarray(np.abs((observed.astype(np.float64) - self.nearest) - self.residual))
 
 
 def enclose(truths: Sequence[Any], honest: Sequence[Any], model: Model) -> list[Enclosure]:
@@ -136,7 +136,13 @@ def enclose(truths: Sequence[Any], honest: Sequence[Any], model: Model) -> list[
     allowance[(reach == 0) & (nearest == 0)] = 0.0
     cuts = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
     return [
-        Enclosure(t, *(part[start:stop].reshape(t.shape) for part in (nearest, radius, allowance)), model)
+        Enclosure(
+            t,
+            nearest[start:stop].reshape(t.shape),
+            radius[start:stop].reshape(t.shape),
+            allowance[start:stop].reshape(t.shape),
+            model,
+        )
         for t, start, stop in zip(truths, cuts[:-1], cuts[1:], strict=True)
     ]
 
@@ -252,9 +258,7 @@ def certify(
         return first
     if math.prod(ties) > MOST_BRANCHES:
         return _unknown(question, model, f"{len(ties)} exact ties: too many branches to span the subdifferential")
-    every = [
-        _certify_branch(question, model, s.Branches(script=choice)) for choice in itertools.product(*map(range, ties))
-    ]
+    every = [_certify_branch(question, model, s.Branches(script=choice)) for choice in itertools.product(*map(range, ties))]
     troubled = next((c for c in every if c.trouble), None)
     if troubled is not None:
         return troubled
@@ -308,7 +312,9 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
                 return _unknown(question, model, "rounding decides which branch a comparison takes")
         with s.exact(bits):
             wanted = [n for n, g in enumerate(gradients) if g is not None]
-            enclosed = enclose([values[-1], *(gradients[n] for n in wanted)], [honest[0], *(honest[1][n] for n in wanted)], model)
+            enclosed = enclose(
+                [values[-1], *(gradients[n] for n in wanted)], [honest[0], *(honest[1][n] for n in wanted)], model
+            )
         if all(e.sharp for e in enclosed):
             of_input = dict(zip(wanted, enclosed[1:], strict=True))
             found = tuple(of_input.get(n) for n in range(len(gradients)))

@@ -137,7 +137,7 @@ def _judged(question: Question, certificate: Certificate, answer: Any, findings:
                 continue
             error = np.where(free[name], 0.0, truth.error(got)) if name in free else truth.error(got)
             outside = ~(error <= truth.allowance)
-            worst = max(worst, _ulps(error, truth, certificate.model.ulp))
+            worst = max(worst, _ulps(error, truth))
             if not outside.any():
                 if truth.ill_conditioned.any():
                     findings.append(_ill_conditioned(name, truth))
@@ -160,7 +160,7 @@ def certificate_for(question: Question, backend: Any) -> Certificate:
     return certify(question, unit=units.get(dtype), flush=bool(getattr(backend, "flushes_subnormals", False)))
 
 
-# -- asking, and the contract ------------------------------------------------------------------------------------------------
+# -- asking, and the contract --------------------------------------------------------------------------------------------------
 
 
 def _ask(question: Question, backend: Any) -> tuple[Any, list[Finding]]:
@@ -205,7 +205,9 @@ def _contract(question: Question, answer: Any, inputs: Sequence[Any], cotangent:
         out.append(Finding("contract", where, reason))
 
     if len(answer.gradients) != len(program.inputs):
-        broken("program", f"{len(answer.gradients)} gradients for {len(program.inputs)} inputs: the shape of the answer is wrong")
+        broken(
+            "program", f"{len(answer.gradients)} gradients for {len(program.inputs)} inputs: the shape of the answer is wrong"
+        )
         return out
     value = np.asarray(answer.value)
     if value.shape != question.cotangent.shape:
@@ -255,9 +257,9 @@ def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
 # -- numbers -------------------------------------------------------------------------------------------------------------------
 
 
-def _ulps(error: np.ndarray, truth: Enclosure, ulp: float) -> float:
-    with np.errstate(all="ignore"):
-        units = error / np.maximum(np.abs(truth.nearest) * ulp, np.finfo(np.float64).tiny)
+def _ulps(error: np.ndarray, truth: Enclosure) -> float:
+    """The largest error in units in the last place, of which the dtype's smallest number is the least."""
+    units = error / np.maximum(np.abs(truth.nearest) * truth.model.ulp, truth.model.loss)
     return float(np.nan_to_num(units, nan=0.0, posinf=1e300).max(initial=0.0))
 
 

@@ -169,7 +169,7 @@ class Program:
         inputs = []
         for arg in distinct:
             if arg < len(self.inputs):
-                inputs.append(replace(self.inputs[arg], data=np.asarray(operands[arg]), layout="C"))
+                inputs.append(self.inputs[arg])
             else:
                 inputs.append(Input(np.asarray(operands[arg]), constant=self.constants[arg]))
         return Program(tuple(inputs), (Step(step.op, tuple(distinct.index(a) for a in step.args), step.params),))
@@ -282,7 +282,7 @@ class Question:
 
 
 def letter(number: int) -> str:
-    """A readable name for value `number`: a, b, … z, a1, b1, …"""
+    """Name value `number` readably: a, b, … z, a1, b1 and so on."""
     turn, place = divmod(number, 26)
     return chr(ord("a") + place) + (str(turn) if turn else "")
 
@@ -298,7 +298,7 @@ def as_tuple(value: Any) -> Any:
     return tuple(as_tuple(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
-# -- arrays as JSON and as source ----------------------------------------------------------------------------------------
+# -- arrays as JSON and as source ----------------------------------------------------------------------------------------------
 
 
 def array_to_json(array: np.ndarray) -> dict[str, Any]:
@@ -332,7 +332,7 @@ def array_source(i: Input) -> str:
     return text
 
 
-# -- indices as JSON -----------------------------------------------------------------------------------------------------
+# -- indices as JSON -----------------------------------------------------------------------------------------------------------
 
 
 def encode_index(index: Any) -> list[Any]:

@@ -60,6 +60,8 @@ BESIDE = (PLAIN,) * 9 + (Look(constant=True),) * 3 + LAID_OUT + (Look(dtype="oth
 BROADCAST = BESIDE + (
     Look("number"), Look("number"), Look("list"), Look("number", dtype="int64"), Look(dtype="int32"), Look(dtype="uint8"),
 )  # fmt: skip
+#: In ops whose operands meet each other two by two, where narrow integers would wrap around and booleans saturate.
+SEVERAL = tuple(look for look in BROADCAST if look.dtype not in ("bool", "uint8"))
 
 
 @cache

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ..oracle.program import Input, Program, Question, Step, encode_index
 from ..oracle.reference.evaluate import backward, step_forward
 from . import parameters as p
-from .arrays import BESIDE, BROADCAST, FIRST, LARGEST, PLAIN, Look, numbers, override, repeated, whole_numbers
+from .arrays import BESIDE, BROADCAST, FIRST, LARGEST, PLAIN, SEVERAL, Look, numbers, override, repeated, whole_numbers
 from .catalogue import CATALOGUE, KINKS, Row, rows
 from .choices import Choose
 from .domains import NEAR, SAFE, Domain
@@ -319,7 +319,7 @@ class Growth:
                 continue
         try:
             self.step(order[0], None)
-        except Ungrown:  # even tame numbers failed again and again: not seen in a hundred thousand questions
+        except Ungrown:  # even tame numbers failed again and again: not seen in twenty-five thousand questions
             reject()
 
     def question(self, keep: int) -> Question:
@@ -380,7 +380,7 @@ def _broadcasting(g: Growth, row: Row, base: Value | None) -> Made:
             operands.append(first)
             continue
         way = "both" if row.pattern != "update" else "down" if place == 0 else "up"
-        looks = UPDATED if row.pattern == "update" and j == 0 else BESIDE if row.pattern == "ternary" and j == 0 else BROADCAST
+        looks = FLOATS if row.pattern == "update" and j == 0 else BESIDE if row.pattern == "ternary" and j == 0 else BROADCAST
         operands.append(g.beside(domain, partners(shape, way), first, looks, again))
         shape = np.broadcast_shapes(shape, operands[-1].data.shape)
     if row.pattern == "update" and operands[0].dtype.kind != "f":
@@ -389,7 +389,7 @@ def _broadcasting(g: Growth, row: Row, base: Value | None) -> Made:
 
 
 #: What is updated in place: a float array.
-UPDATED = tuple(look for look in BESIDE if look.dtype in ("", "other"))
+FLOATS = tuple(look for look in BESIDE if look.dtype in ("", "other"))
 
 
 def _sequence(g: Growth, row: Row, base: Value | None) -> Made:
@@ -400,7 +400,7 @@ def _sequence(g: Growth, row: Row, base: Value | None) -> Made:
     place, shape = g.choose.below(count), first.data.shape
     operands = []
     for j in range(count):
-        operands.append(first if j == place else g.beside(domain, partners(shape), first, BROADCAST))
+        operands.append(first if j == place else g.beside(domain, partners(shape), first, SEVERAL))
         shape = np.broadcast_shapes(shape, operands[-1].data.shape)
     return operands, {}
 
@@ -454,7 +454,7 @@ def _chain(g: Growth, row: Row, base: Value | None) -> Made:
     shape, count = first.data.shape, 2 + g.choose.below(3)
     place = g.choose.below(count) if len(shape) == 2 else g.choose.below(2) * (count - 1)
     shapes = chain(shape, place, count, g.choose.below(4 ** (count + 2)))
-    return [first if j == place else g.beside(domain, (s,), first) for j, s in enumerate(shapes)], {}
+    return [first if j == place else g.beside(domain, (s,), first, FLOATS) for j, s in enumerate(shapes)], {}
 
 
 def _einsum(g: Growth, row: Row, base: Value | None) -> Made:
@@ -464,7 +464,8 @@ def _einsum(g: Growth, row: Row, base: Value | None) -> Made:
         raise Ungrown
     subscripts, shapes, place = drawn
     first = base if base is not None else g.fresh(domain, shapes[place], g.look)
-    operands = [first if j == place else g.beside(domain, (s,), first) for j, s in enumerate(shapes)]
+    looks = BESIDE if len(shapes) < 3 else FLOATS
+    operands = [first if j == place else g.beside(domain, (s,), first, looks) for j, s in enumerate(shapes)]
     if base is None and g.choose.rarely(LARGE_ONCE_IN):
         subscripts, large = g.choose.of(LARGE_EINSUM)
         operands = _large(g, large)

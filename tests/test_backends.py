@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from adjudge.backends import (
     LIBRARIES,
     SHIPPED,
@@ -40,7 +41,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     return load(request.param)
 
 
-# -- the loader --------------------------------------------------------------------------------------------------------------
+# -- the loader ----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_shipped_backend_has_what_a_backend_needs(backend: Backend) -> None:
@@ -146,7 +147,7 @@ def test_a_backend_of_ones_own_that_fails_shows_its_own_error(spec: str, said: s
     assert "second line" not in str(caught.value)
 
 
-# -- spellings ---------------------------------------------------------------------------------------------------------------
+# -- spellings -----------------------------------------------------------------------------------------------------------------
 
 
 def test_spellings_are_of_ops_that_exist(backend: Backend) -> None:
@@ -345,7 +346,7 @@ def test_an_op_that_nobody_has_is_unsupported_or_unknown(backend: Backend) -> No
     assert not supports("no_such_op")
 
 
-# -- particulars -------------------------------------------------------------------------------------------------------------
+# -- particulars ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from adjudge import Program, certify
 from adjudge.oracle import Question
 from adjudge.oracle.legs import exact_differences, float_differences, taylor
+from adjudge.oracle.program import encode_index
 from adjudge.oracle.reference import OPS
 
 #: Elementwise ops that mpmath has, with a point in their domain.
@@ -57,7 +58,7 @@ def test_every_elementwise_op_of_one_operand_has_a_witness() -> None:
         (Program.of([np.array([1.0, 2.0, 3.0])], [("var", [0])]), [-2 / 3, 0.0, 2 / 3]),
         (Program.of([np.array([[1.0, 2.0], [3.0, 4.0]])], [("einsum", [0], {"subscripts": "ii"})]), [[1.0, 0.0], [0.0, 1.0]]),
         (Program.of([np.array([1.0, 2.0])], [("einsum", [0, 0], {"subscripts": "i,i"})]), [2.0, 4.0]),
-        (Program.of([np.array([1.0, 2.0])], [("getitem", [0], {"index": [{"array": [0, 0, 1], "dtype": "int64", "shape": [3]}]})]), [2.0, 1.0]),
+        (Program.of([np.array([1.0, 2.0])], [("getitem", [0], {"index": encode_index(np.array([0, 0, 1]))})]), [2.0, 1.0]),
         (Program.of([np.array([0.0, 2.0])], [("log", [0, 0], {"where": [False, True]})]), [1.0, 0.5]),
         (Program.of([np.array([1.0, 5.0, 5.5])], [("multiply", [0, 0]), ("max", [1])]), [0.0, 0.0, 11.0]),
     ],

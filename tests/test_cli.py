@@ -170,7 +170,7 @@ def test_a_wrong_setting_is_one_sentence(run: Run, table: str, sentence: str) ->
     refused(run("check", "own.py"), sentence)
 
 
-# -- check -------------------------------------------------------------------------------------------------------------------
+# -- check ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_fault_is_reported_kept_replayed_explained_and_seen_to_be_mended(run: Run) -> None:

@@ -42,7 +42,9 @@ def drawn(op: str, dtype: str = "float64") -> tuple[Question, ...]:
 NOT_APPLICABLE = {
     "missing un-broadcast": lambda op: not any(_broadcasts(q, op) for q in drawn(op)),
     "dropped fan-out term": lambda op: not any(_fans_out(q, op) for q in drawn(op)),
-    "two elements swapped": lambda op: not any(_uneven(q, op, lambda g: g.reshape(-1)[[-1, *range(1, g.size - 1), 0]].reshape(g.shape)) for q in drawn(op)),
+    "two elements swapped": lambda op: (
+        not any(_uneven(q, op, lambda g: g.reshape(-1)[[-1, *range(1, g.size - 1), 0]].reshape(g.shape)) for q in drawn(op))
+    ),
     "transposed": lambda op: not any(_uneven(q, op, lambda g: g.T.reshape(-1).reshape(g.shape)) for q in drawn(op)),
 }
 
@@ -84,7 +86,9 @@ def _uneven(question: Question, op: str, change) -> bool:  # type: ignore[no-unt
     if len(question.program.steps) > 1:
         return False
     c = certify(question)
-    return c.decided and any(e is not None and e.nearest.size > 1 and (change(e.nearest) != e.nearest).any() for e in c.gradients)
+    return c.decided and any(
+        e is not None and e.nearest.size > 1 and (change(e.nearest) != e.nearest).any() for e in c.gradients
+    )
 
 
 TABLE: dict[str, list[int]] = {name: [] for name in FAULTS}
@@ -134,4 +138,5 @@ def test_the_table() -> None:
     print()
     for name, needed in TABLE.items():
         if needed:
-            print(f"  {name:22} seen in {len(needed):3} of {len(CATALOGUE)} ops after {np.median(needed):.0f} (at most {max(needed)}) questions")
+            line = f"{name:22} seen in {len(needed):3} of {len(CATALOGUE)} ops"
+            print(f"  {line} after {np.median(needed):.0f} (at most {max(needed)}) questions")

@@ -50,7 +50,7 @@ def test_the_mirror_is_correct() -> None:
     assert judge(one("tanh", 25.0), mirror).verdict == "correct"
 
 
-# -- wrong and lossy -------------------------------------------------------------------------------------------------------------
+# -- wrong and lossy -----------------------------------------------------------------------------------------------------------
 
 LOSSY = {
     "tanh at 25 by 1 - y**2": (one("tanh", 25.0), lambda x: 1 - np.tanh(x) ** 2),
@@ -93,7 +93,11 @@ def test_wrong_formulas_are_wrong(name: str) -> None:
 
 @pytest.mark.parametrize("op", ["tanh", "expm1", "sinc"])
 def test_where_textbooks_lose_digits_a_wrong_sign_is_still_wrong(op: str) -> None:
-    right = {"tanh": lambda x: np.cosh(x) ** -2.0, "expm1": np.exp, "sinc": lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x}[op]
+    right: Callable[[Any], Any] = {
+        "tanh": lambda x: np.cosh(x) ** -2.0,
+        "expm1": np.exp,
+        "sinc": lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x,
+    }[op]
     assert judge(one(op, [0.4, 0.9]), formula(lambda x: -right(x))).verdict == "wrong"
     assert judge(one(op, [0.4, 0.9]), formula(lambda x: right(x) * (1 + 1e-9))).verdict == "wrong"
 
@@ -112,7 +116,7 @@ def test_a_forward_value_can_be_wrong_too() -> None:
     assert found.worst.where == "value"
 
 
-# -- the other verdicts -------------------------------------------------------------------------------------------------------------
+# -- the other verdicts --------------------------------------------------------------------------------------------------------
 
 
 def test_nan_is_non_finite() -> None:
@@ -191,7 +195,7 @@ def test_an_unsteady_answer_breaks_the_contract() -> None:
     assert unsteady.verdict == "contract"
 
 
-# -- kinks ------------------------------------------------------------------------------------------------------------------------
+# -- kinks ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -214,7 +218,9 @@ def test_at_a_tie_of_maximum_a_subgradient_is_due(slopes: tuple[list[float], lis
     assert judge(one("maximum", [3.0], [3.0]), Pretender(change)).verdict == verdict
 
 
-@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, "correct"), (0.0, "correct"), (0.3, "correct"), (1.5, "outside subdifferential")])
+@pytest.mark.parametrize(
+    ("slope", "verdict"), [(-1.0, "correct"), (0.0, "correct"), (0.3, "correct"), (1.5, "outside subdifferential")]
+)
 def test_absolute_at_zero(slope: float, verdict: str) -> None:
     assert judge(one("absolute", [0.0]), formula(lambda x: x + slope)).verdict == verdict
 
@@ -223,7 +229,7 @@ def test_beside_a_kink_the_smooth_elements_are_judged_as_ever() -> None:
     assert judge(one("absolute", [0.0, 2.0]), formula(lambda x: np.array([0.5, 0.9]))).verdict == "wrong"
 
 
-# -- blame --------------------------------------------------------------------------------------------------------------------------
+# -- blame ---------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_faulty_step_of_a_longer_program_is_blamed() -> None:
@@ -251,7 +257,7 @@ def test_a_dropped_term_is_blamed_on_accumulation() -> None:
     assert blame(found, Forgetful()).op == "accumulation"
 
 
-# -- what other checkers do not see -----------------------------------------------------------------------------------------------------
+# -- what other checkers do not see --------------------------------------------------------------------------------------------
 
 
 def test_an_all_zero_float32_derivative_of_360_elements_is_seen() -> None:
@@ -261,7 +267,7 @@ def test_an_all_zero_float32_derivative_of_360_elements_is_seen() -> None:
 
 
 def test_a_reversed_gradient_of_2048_elements_is_seen() -> None:
-    """torch's fast gradcheck looks along one random direction only."""
+    """The fast gradcheck of torch looks along one random direction only."""
     x = np.linspace(0.1, 3, 2048)
     assert judge(one("sin", x), formula(lambda x: np.cos(x)[::-1])).verdict == "wrong"
 

@@ -49,7 +49,7 @@ def entry(state: str) -> dict[str, str]:
     return {"kind": "ledger", "id": "exp-1", "state": state, "reason": "known", "op": "exp"}
 
 
-# -- records -----------------------------------------------------------------------------------------------------------------
+# -- records -------------------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_failure_is_one_sentence(record: dict[str, Any], sentence: str) -> Non
     assert failure_sentence(record, "toy") == sentence
 
 
-# -- ledgers -----------------------------------------------------------------------------------------------------------------
+# -- ledgers -------------------------------------------------------------------------------------------------------------------
 
 ENTRY = """\
 [[entry]]
@@ -356,7 +356,7 @@ def test_a_backend_of_one_s_own_has_no_ledger() -> None:
     assert shipped_ledger("../../etc/passwd").entries == shipped_ledger("mine").entries == ()
 
 
-# -- cases -------------------------------------------------------------------------------------------------------------------
+# -- cases ---------------------------------------------------------------------------------------------------------------------
 
 
 def question(op: str, *inputs: Any) -> Question:
@@ -402,10 +402,10 @@ def test_a_case_that_is_no_json_is_said(tmp_path: Path) -> None:
         read_case(tmp_path / "c.json")
 
 
-# -- scripts -----------------------------------------------------------------------------------------------------------------
+# -- scripts -------------------------------------------------------------------------------------------------------------------
 
 #: A library with one fault or none: each op gives a value, and a function from its cotangent to gradients.
-LIBRARY = '''
+LIBRARY = """
 import numpy as np
 
 FAULT = {fault!r}
@@ -450,7 +450,7 @@ def sinc(x):
 def maximum(x, y):
     share = 0 if FAULT == "kink" else 0.25
     return np.maximum(x, y), lambda g: [share * g, (0 if FAULT == "kink" else 1 - share) * g]
-'''
+"""
 
 SCRIPT = {
     "import": "import library",

@@ -63,7 +63,7 @@ def on_floats(question: Question) -> tuple[list[Any], list[Any]]:
         return values, backward(question.program, values, question.cotangent)[0]
 
 
-# -- the catalogue -----------------------------------------------------------------------------------------------------------
+# -- the catalogue -------------------------------------------------------------------------------------------------------------
 
 
 def test_every_op_has_a_row_and_every_row_an_op() -> None:
@@ -88,7 +88,7 @@ def test_rows_can_be_picked() -> None:
     assert {row.family for row in rows("hyperbolic")} == {"hyperbolic"}
 
 
-# -- what a row draws --------------------------------------------------------------------------------------------------------
+# -- what a row draws ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("op", OPS_OF_ROWS)
@@ -176,7 +176,7 @@ def test_hardly_any_question_is_asked_twice() -> None:
     assert len({question.id for question in asked}) > 240
 
 
-# -- arrays ------------------------------------------------------------------------------------------------------------------
+# -- arrays --------------------------------------------------------------------------------------------------------------------
 
 
 def test_values_are_not_nearly_constant() -> None:

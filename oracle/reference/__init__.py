@@ -1,7 +1,51 @@
-"""The reference: what every op is and how it is differentiated, on floats, balls or Taylor series."""
+"""The reference: NumPy with derivatives. What every op is and how it is differentiated, on floats, balls or Taylor series."""
 
-from . import elementwise, linear, reductions, shaping
+from typing import Any
+
+from numpy import e, inf, nan, newaxis, pi
+
+from . import elementwise, linear, reductions, shaping  # isort: skip  # the op tables, before what is built on them
+from . import random
+from .creation import (
+    arange,
+    asarray,
+    astensor,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    geomspace,
+    identity,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
 from .evaluate import UnknownOp, backward, forward
+from .functions import FUNCTIONS, linalg
+from .mistakes import ClearedGraph
 from .op import OPS, Op
+from .tensors import Tensor, apply
 
-__all__ = ["OPS", "Op", "UnknownOp", "backward", "elementwise", "forward", "linear", "reductions", "shaping"]
+__all__ = [
+    "OPS", "ClearedGraph", "Op", "Tensor", "UnknownOp", "apply", "arange", "asarray", "astensor", "backward", "e",
+    "elementwise", "empty", "empty_like", "eye", "forward", "full", "full_like", "geomspace", "identity", "inf", "linalg",
+    "linear", "linspace", "logspace", "nan", "newaxis", "ones", "ones_like", "pi", "random", "reductions", "shaping", "tensor",
+    "zeros", "zeros_like",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """The functions of the op tables: ``sin``, ``matmul``, ``einsum`` and all the others."""
+    try:
+        return FUNCTIONS[name]
+    except KeyError:
+        raise AttributeError(f"the reference has no {name!r}; `dir()` of it shows what it has") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *FUNCTIONS})

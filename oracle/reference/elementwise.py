@@ -13,85 +13,129 @@ import numpy as np
 
 from .op import OPS, elementwise, op, unbroadcast
 from .scalars import (
-    absolute, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, boxed, cbrt, compare, cos, cosh, exp, exp2, expm1,
-    is_object, lift, ln2, ln10, log, log1p, log2, log10, pi, power, sin, sinc, sinc_derivative, sinh, sqrt, tan, tanh, truthy,
-    where, wins,
+    absolute,
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    cbrt,
+    compare,
+    cos,
+    cosh,
+    exp,
+    exp2,
+    expm1,
+    is_object,
+    lift,
+    ln2,
+    ln10,
+    log,
+    log1p,
+    log2,
+    log10,
+    pi,
+    power,
+    sin,
+    sinc,
+    sinc_derivative,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
+    truthy,
+    where,
+    wins,
 )  # fmt: skip
 
 # fmt: off
 
-# -- one operand: name, value, derivative, textbook --------------------------------------------------------------------------
+# -- one operand: name, value, derivative, textbook ----------------------------------------------------------------------------
+
 
 def unary(name: str, value: Any, rule: Any, textbook: Any = None) -> None:
     """One line of the table below."""
     elementwise(name, value, rule, textbook=textbook)
 
 
-unary("positive",   lambda x: x * 1,             lambda g, y, x: g)
-unary("negative",   lambda x: -x,                lambda g, y, x: -g)
-unary("reciprocal", lambda x: 1 / x,             lambda g, y, x: -g * y * y,              lambda g, y, x: -g / (x * x))
-unary("square",     lambda x: x * x,             lambda g, y, x: 2 * g * x)
-unary("sqrt",       sqrt,                        lambda g, y, x: g / (2 * y))
-unary("cbrt",       cbrt,                        lambda g, y, x: g / (3 * y * y))
-unary("absolute",   absolute,                    lambda g, y, x: g * sign(x))
+unary("positive", lambda x: x * 1, lambda g, y, x: g)
+unary("negative", lambda x: -x, lambda g, y, x: -g)
+unary("reciprocal", lambda x: 1 / x, lambda g, y, x: -g * y * y, lambda g, y, x: -g / (x * x))
+unary("square", lambda x: x * x, lambda g, y, x: 2 * g * x)
+unary("sqrt", sqrt, lambda g, y, x: g / (2 * y))
+unary("cbrt", cbrt, lambda g, y, x: g / (3 * y * y))
+unary("absolute", absolute, lambda g, y, x: g * sign(x))
 
-unary("exp",        exp,                         lambda g, y, x: g * y)
-unary("exp2",       exp2,                        lambda g, y, x: g * y * ln2(x))
-unary("expm1",      expm1,                       lambda g, y, x: g * exp(x),              lambda g, y, x: g * (y + 1))
-unary("log",        log,                         lambda g, y, x: g / x)
-unary("log2",       log2,                        lambda g, y, x: g / (x * ln2(x)))
-unary("log10",      log10,                       lambda g, y, x: g / (x * ln10(x)))
-unary("log1p",      log1p,                       lambda g, y, x: g / (1 + x))
+unary("exp", exp, lambda g, y, x: g * y)
+unary("exp2", exp2, lambda g, y, x: g * y * ln2(x))
+unary("expm1", expm1, lambda g, y, x: g * exp(x), lambda g, y, x: g * (y + 1))
+unary("log", log, lambda g, y, x: g / x)
+unary("log2", log2, lambda g, y, x: g / (x * ln2(x)))
+unary("log10", log10, lambda g, y, x: g / (x * ln10(x)))
+unary("log1p", log1p, lambda g, y, x: g / (1 + x))
 
-unary("sin",        sin,                         lambda g, y, x: g * cos(x))
-unary("cos",        cos,                         lambda g, y, x: -g * sin(x))
-unary("tan",        tan,                         lambda g, y, x: g / sq(cos(x)),          lambda g, y, x: g * (1 + y * y))
-unary("csc",        lambda x: 1 / sin(x),        lambda g, y, x: -g * cos(x) * y * y,     lambda g, y, x: -g * cos(x) / sq(sin(x)))
-unary("sec",        lambda x: 1 / cos(x),        lambda g, y, x: g * sin(x) * y * y,      lambda g, y, x: g * sin(x) / sq(cos(x)))
-unary("cot",        lambda x: cos(x) / sin(x),   lambda g, y, x: -g / sq(sin(x)),         lambda g, y, x: -g * (1 + y * y))
-unary("sinc",       sinc,                        lambda g, y, x: g * sinc_derivative(x),  lambda g, y, x: g * textbook_dsinc(x))
-unary("arcsin",     arcsin,                      lambda g, y, x: g / root(x),             lambda g, y, x: g / sqrt(1 - x * x))
-unary("arccos",     arccos,                      lambda g, y, x: -g / root(x),            lambda g, y, x: -g / sqrt(1 - x * x))
-unary("arctan",     arctan,                      lambda g, y, x: g / (1 + x * x))
-unary("arccsc",     lambda x: arcsin(1 / x),     lambda g, y, x: -g / far_root(x),        lambda g, y, x: -g / textbook_far_root(x))
-unary("arcsec",     lambda x: arccos(1 / x),     lambda g, y, x: g / far_root(x),         lambda g, y, x: g / textbook_far_root(x))
-unary("arccot",     lambda x: arccot(x),         lambda g, y, x: -g / (1 + x * x))
+unary("sin", sin, lambda g, y, x: g * cos(x))
+unary("cos", cos, lambda g, y, x: -g * sin(x))
+unary("tan", tan, lambda g, y, x: g / sq(cos(x)), lambda g, y, x: g * (1 + y * y))
+unary("csc", lambda x: 1 / sin(x), lambda g, y, x: -g * cos(x) * y * y, lambda g, y, x: -g * cos(x) / sq(sin(x)))
+unary("sec", lambda x: 1 / cos(x), lambda g, y, x: g * sin(x) * y * y, lambda g, y, x: g * sin(x) / sq(cos(x)))
+unary("cot", lambda x: cos(x) / sin(x), lambda g, y, x: -g / sq(sin(x)), lambda g, y, x: -g * (1 + y * y))
+unary("sinc", sinc, lambda g, y, x: g * sinc_derivative(x), lambda g, y, x: g * textbook_dsinc(x))
+unary("arcsin", arcsin, lambda g, y, x: g / root(x), lambda g, y, x: g / sqrt(1 - x * x))
+unary("arccos", arccos, lambda g, y, x: -g / root(x), lambda g, y, x: -g / sqrt(1 - x * x))
+unary("arctan", arctan, lambda g, y, x: g / (1 + x * x))
+unary("arccsc", lambda x: arcsin(1 / x), lambda g, y, x: -g / far_root(x), lambda g, y, x: -g / textbook_far_root(x))
+unary("arcsec", lambda x: arccos(1 / x), lambda g, y, x: g / far_root(x), lambda g, y, x: g / textbook_far_root(x))
+unary("arccot", lambda x: arccot(x), lambda g, y, x: -g / (1 + x * x))
 
-unary("sinh",       sinh,                        lambda g, y, x: g * cosh(x))
-unary("cosh",       cosh,                        lambda g, y, x: g * sinh(x))
-unary("tanh",       tanh,                        lambda g, y, x: g / sq(cosh(x)),         lambda g, y, x: g * (1 - y * y))
-unary("csch",       lambda x: 1 / sinh(x),       lambda g, y, x: -g * y / tanh(x),        lambda g, y, x: -g * cosh(x) * y * y)
-unary("sech",       lambda x: 1 / cosh(x),       lambda g, y, x: -g * y * tanh(x),        lambda g, y, x: -g * sinh(x) * y * y)
-unary("coth",       lambda x: 1 / tanh(x),       lambda g, y, x: -g / sq(sinh(x)),        lambda g, y, x: g * (1 - y * y))
-unary("arcsinh",    arcsinh,                     lambda g, y, x: g / sqrt(1 + x * x))
-unary("arccosh",    arccosh,                     lambda g, y, x: g / sqrt((x - 1) * (x + 1)), lambda g, y, x: g / sqrt(x * x - 1))
-unary("arctanh",    arctanh,                     lambda g, y, x: g / ((1 - x) * (1 + x)), lambda g, y, x: g / (1 - x * x))
-unary("arccsch",    lambda x: arcsinh(1 / x),    lambda g, y, x: -g / (absolute(x) * sqrt(1 + x * x)))
-unary("arccoth",    lambda x: arctanh(1 / x),    lambda g, y, x: g / ((1 - x) * (1 + x)), lambda g, y, x: g / (1 - x * x))
+unary("sinh", sinh, lambda g, y, x: g * cosh(x))
+unary("cosh", cosh, lambda g, y, x: g * sinh(x))
+unary("tanh", tanh, lambda g, y, x: g / sq(cosh(x)), lambda g, y, x: g * (1 - y * y))
+unary("csch", lambda x: 1 / sinh(x), lambda g, y, x: -g * y / tanh(x), lambda g, y, x: -g * cosh(x) * y * y)
+unary("sech", lambda x: 1 / cosh(x), lambda g, y, x: -g * y * tanh(x), lambda g, y, x: -g * sinh(x) * y * y)
+unary("coth", lambda x: 1 / tanh(x), lambda g, y, x: -g / sq(sinh(x)), lambda g, y, x: g * (1 - y * y))
+unary("arcsinh", arcsinh, lambda g, y, x: g / sqrt(1 + x * x))
+unary("arccosh", arccosh, lambda g, y, x: g / sqrt((x - 1) * (x + 1)), lambda g, y, x: g / sqrt(x * x - 1))
+unary("arctanh", arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)), lambda g, y, x: g / (1 - x * x))
+unary("arccsch", lambda x: arcsinh(1 / x), lambda g, y, x: -g / (absolute(x) * sqrt(1 + x * x)))
+unary("arccoth", lambda x: arctanh(1 / x), lambda g, y, x: g / ((1 - x) * (1 + x)), lambda g, y, x: g / (1 - x * x))
 
 # -- two operands: name, value, one derivative an operand, textbook ------------------------------------------------------------
+
 
 def binary(name: str, value: Any, first: Any, second: Any, textbook: Any = None) -> None:
     """One line of the table below."""
     elementwise(name, value, first, second, textbook=textbook)
 
 
-binary("add",        lambda x, z: x + z,         lambda g, y, x, z: g,                        lambda g, y, x, z: g)
-binary("subtract",   lambda x, z: x - z,         lambda g, y, x, z: g,                        lambda g, y, x, z: -g)
-binary("multiply",   lambda x, z: x * z,         lambda g, y, x, z: g * z,                    lambda g, y, x, z: g * x)
-binary("divide",     lambda x, z: x / z,         lambda g, y, x, z: g / z,                    lambda g, y, x, z: -g * y / z)
-binary("power",      power,                      lambda g, y, x, z: g * power_slope(x, z),    lambda g, y, x, z: g * power_log(y, x))
-binary("arctan2",    arctan2,                    lambda g, y, x, z: g * z / (x * x + z * z),  lambda g, y, x, z: -g * x / (x * x + z * z))
-binary("logaddexp",  lambda x, z: logaddexp(x, z), lambda g, y, x, z: g / (1 + exp(z - x)),   lambda g, y, x, z: g / (1 + exp(x - z)),
-       textbook=(lambda g, y, x, z: g * exp(x - y), lambda g, y, x, z: g * exp(z - y)))
-binary("logaddexp2", lambda x, z: logaddexp2(x, z), lambda g, y, x, z: g / (1 + exp2(z - x)), lambda g, y, x, z: g / (1 + exp2(x - z)),
-       textbook=(lambda g, y, x, z: g * exp2(x - y), lambda g, y, x, z: g * exp2(z - y)))
-binary("maximum",    lambda x, z: pick(x, z, 1), lambda g, y, x, z: g * wins(x, z),           lambda g, y, x, z: g * ~wins(x, z))
-binary("minimum",    lambda x, z: pick(x, z, -1), lambda g, y, x, z: g * wins(z, x),          lambda g, y, x, z: g * ~wins(z, x))
+binary("add", lambda x, z: x + z, lambda g, y, x, z: g, lambda g, y, x, z: g)
+binary("subtract", lambda x, z: x - z, lambda g, y, x, z: g, lambda g, y, x, z: -g)
+binary("multiply", lambda x, z: x * z, lambda g, y, x, z: g * z, lambda g, y, x, z: g * x)
+binary("divide", lambda x, z: x / z, lambda g, y, x, z: g / z, lambda g, y, x, z: -g * y / z)
+binary("power", power, lambda g, y, x, z: g * power_slope(x, z), lambda g, y, x, z: g * power_log(y, x))
+binary("arctan2", arctan2, lambda g, y, x, z: g * z / (x * x + z * z), lambda g, y, x, z: -g * x / (x * x + z * z))
+binary(
+    "logaddexp",
+    lambda x, z: logaddexp(x, z),
+    lambda g, y, x, z: g / (1 + exp(z - x)),
+    lambda g, y, x, z: g / (1 + exp(x - z)),
+    textbook=(lambda g, y, x, z: g * exp(x - y), lambda g, y, x, z: g * exp(z - y)),
+)
+binary(
+    "logaddexp2",
+    lambda x, z: logaddexp2(x, z),
+    lambda g, y, x, z: g / (1 + exp2(z - x)),
+    lambda g, y, x, z: g / (1 + exp2(x - z)),
+    textbook=(lambda g, y, x, z: g * exp2(x - y), lambda g, y, x, z: g * exp2(z - y)),
+)
+binary("maximum", lambda x, z: pick(x, z, 1), lambda g, y, x, z: g * wins(x, z), lambda g, y, x, z: g * ~wins(x, z))
+binary("minimum", lambda x, z: pick(x, z, -1), lambda g, y, x, z: g * wins(z, x), lambda g, y, x, z: g * ~wins(z, x))
 # fmt: on
 
 
-# -- the trickier ones -----------------------------------------------------------------------------------------------------
+# -- the trickier ones ---------------------------------------------------------------------------------------------------------
 
 
 def sign(x: Any) -> Any:
@@ -120,7 +164,7 @@ def textbook_far_root(x: Any) -> Any:
 
 
 def textbook_dsinc(x: Any) -> Any:
-    """d sinc/dx = (z cos z - sin z) pi / z**2 with z = pi x."""
+    """D sinc/dx = (z cos z - sin z) pi / z**2 with z = pi x."""
     z = pi(x) * x
     return (z * cos(z) - sin(z)) * pi(x) / (z * z)
 
@@ -134,7 +178,7 @@ def arccot(x: Any) -> Any:
 
 
 def power_slope(x: Any, z: Any) -> Any:
-    """d x**z / dx = z x**(z-1), and 0 where the exponent is 0."""
+    """D x**z / dx = z x**(z-1), and 0 where the exponent is 0."""
     flat = ~truthy(z) & np.ones(np.shape(x), bool)
     if not flat.any():
         return z * power(x, z - 1)
@@ -143,7 +187,7 @@ def power_slope(x: Any, z: Any) -> Any:
 
 
 def power_log(y: Any, x: Any) -> Any:
-    """d x**z / dz = x**z log x, and its limit 0 where the power is 0."""
+    """D x**z / dz = x**z log x, and its limit 0 where the power is 0."""
     gone = ~truthy(x)
     if not gone.any():
         return y * log(x)

@@ -129,6 +129,8 @@ def compute(
     except (ValueError, TypeError) as problem:
         raise explained(op, values, params, problem) from problem
     if data.dtype.kind != "f":
+        if data.dtype.kind not in "iub":
+            raise TypeError(f"{op.name} gives {data.dtype}: tensors hold real floats, integers and booleans only")
         if constant is False:
             raise ValueError(f"{op.name} gives {data.dtype}, which has no derivative: only float tensors can be variables")
         fixed = True

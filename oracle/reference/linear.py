@@ -11,7 +11,7 @@ import numpy as np
 from .op import op, unbroadcast
 from .scalars import boxed, einsum, is_object, lift, matmul
 
-# -- matmul: vectors are matrices with an axis of one ----------------------------------------------------------------------------
+# -- matmul: vectors are matrices with an axis of one --------------------------------------------------------------------------
 
 
 def _as_matrices(x: Any, z: Any, g: Any) -> tuple[Any, Any, Any]:
@@ -54,7 +54,7 @@ def _chain_rule(k: int, g: Any, y: Any, *xs: Any) -> Any:
 
 op("multi_matmul", _chain, _chain_rule, variadic=True)
 
-# -- einsum: the cotangent takes the operand's place -------------------------------------------------------------------------------
+# -- einsum: the cotangent takes the operand's place ---------------------------------------------------------------------------
 
 
 def explicit(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[str], str]:
@@ -76,7 +76,9 @@ def explicit(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[s
     """
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
-    dots = max((len(shape) - len(t.replace("...", "")) for t, shape in zip(terms, shapes, strict=True) if "..." in t), default=0)
+    dots = max(
+        (len(shape) - len(t.replace("...", "")) for t, shape in zip(terms, shapes, strict=True) if "..." in t), default=0
+    )
     spare = [chr(ord("A") + n) for n in range(dots)]
     full = []
     for term, shape in zip(terms, shapes, strict=True):
@@ -94,7 +96,7 @@ def _einsum(*xs: Any, subscripts: str) -> Any:
 
 
 def _einsum_rule(k: int, g: Any, y: Any, *xs: Any, subscripts: str) -> Any:
-    """Contract the cotangent with the other operands; labels only the operand has get axes of ones, repeated ones a diagonal."""
+    """Contract the cotangent with the other operands; a label of this one alone gets ones, a repeated one a diagonal."""
     if not xs[k].size:
         return lift(np.zeros(xs[k].shape)) if is_object(g) else np.zeros(xs[k].shape, g.dtype)
     terms, output = explicit(subscripts, [x.shape for x in xs])
@@ -102,7 +104,7 @@ def _einsum_rule(k: int, g: Any, y: Any, *xs: Any, subscripts: str) -> Any:
     labels = "".join(dict.fromkeys(term))
     others = [x for j, x in enumerate(xs) if j != k]
     other_terms = [t for j, t in enumerate(terms) if j != k]
-    sizes = {c: n for c, n in zip(term, xs[k].shape, strict=True)}
+    sizes = dict(zip(term, xs[k].shape, strict=True))
     reach = dict.fromkeys(labels, 1)
     for other, x in zip([output, *other_terms], [g, *others], strict=True):
         reach.update({c: max(n, reach[c]) for c, n in zip(other, x.shape, strict=True) if c in reach})

@@ -73,14 +73,18 @@ def _reshape(shapes: Sequence[tuple[int, ...]], shape: Any) -> str | None:
 
 
 def _broadcast_to(shapes: Sequence[tuple[int, ...]], shape: Any) -> str:
-    return f"shape {shapes[0]} does not broadcast to {shape}: counted from the last axis, lengths must be equal or 1; reshape it"
+    return (
+        f"shape {shapes[0]} does not broadcast to {shape}: counted from the last axis, lengths must be equal or 1; reshape it"
+    )
 
 
 def _join(shapes: Sequence[tuple[int, ...]], axis: Any = 0) -> str | None:
     if not shapes:
         return "nothing to join: give at least one tensor"
     if all(shapes):
-        return f"shapes {_listed(shapes)} do not fit along axis {axis}: all other axes must be equally long; reshape or index them"
+        return (
+            f"shapes {_listed(shapes)} do not fit along axis {axis}: all other axes must be equally long; reshape or index them"
+        )
     return f"shapes {_listed(shapes)}: a scalar has no axis to join along; use stack"
 
 

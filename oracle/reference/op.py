@@ -32,8 +32,8 @@ class Op:
     forward : callable
         ``forward(*operands, **params)`` gives the value.
     rules : tuple of callables
-        ``rules[k](g, y, *operands, **params)`` pulls the cotangent ``g`` of the value ``y`` back to operand k: a vector-Jacobian
-        product. None marks an operand that has no gradient (a condition).
+        ``rules[k](g, y, *operands, **params)`` pulls the cotangent ``g`` of the value ``y`` back to operand k: a
+        vector-Jacobian product. None marks an operand that has no gradient (a condition).
     variadic : bool
         The op takes any number of operands; then the one rule is called as ``rule(k, g, y, *operands, **params)``.
     textbook : tuple of callables, optional

@@ -48,7 +48,7 @@ def count(x: Any, axis: Axis) -> int:
     return math.prod(x.shape[a] for a in normalise_axes(axis, x.ndim))
 
 
-# -- linear ones --------------------------------------------------------------------------------------------------------------
+# -- linear ones ---------------------------------------------------------------------------------------------------------------
 
 
 def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -68,7 +68,7 @@ op(
     lambda g, y, x, axis=None, keepdims=False: full(spread(g, x.shape, axis, keepdims) / count(x, axis), x.shape),
 )
 
-# -- spread of a sample ---------------------------------------------------------------------------------------------------------
+# -- spread of a sample --------------------------------------------------------------------------------------------------------
 
 
 def _deviations(x: Any, axis: Axis) -> Any:
@@ -98,7 +98,7 @@ def _std_rule(g: Any, y: Any, x: Any, axis: Axis = None, ddof: int = 0, keepdims
 op("var", _var, _var_rule)
 op("std", _std, _std_rule)
 
-# -- the largest, the smallest ----------------------------------------------------------------------------------------------------
+# -- the largest, the smallest -------------------------------------------------------------------------------------------------
 
 
 def _extreme(largest: bool) -> Any:
@@ -130,7 +130,7 @@ def _extreme_rule(largest: bool) -> Any:
 op("max", _extreme(True), _extreme_rule(True))
 op("min", _extreme(False), _extreme_rule(False))
 
-# -- products ---------------------------------------------------------------------------------------------------------------------
+# -- products ------------------------------------------------------------------------------------------------------------------
 
 
 def multiply_reduce(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -177,7 +177,7 @@ def _like(array: np.ndarray, x: Any) -> Any:
 
 op("prod", multiply_reduce, _prod_rule, textbook=(_prod_textbook,))
 
-# -- scans: along axis 0 of a matrix whose axis 0 is scanned -----------------------------------------------------------------------
+# -- scans: along axis 0 of a matrix whose axis 0 is scanned -------------------------------------------------------------------
 
 
 def _scan(step: Any) -> Any:
@@ -251,7 +251,7 @@ _cumsum, _cumprod = _scan(_running_sum), _scan(_running_product)
 op("cumsum", _cumsum, _cumsum_rule)
 op("cumprod", _cumprod, _cumprod_rule, textbook=(_cumprod_textbook,))
 
-# -- vector norms -------------------------------------------------------------------------------------------------------------------
+# -- vector norms --------------------------------------------------------------------------------------------------------------
 
 
 def _norm(x: Any, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> Any:

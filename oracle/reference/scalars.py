@@ -81,6 +81,7 @@ class Branches:
         return self.chosen[key]
 
     def next_key(self) -> Any:
+        """Name the next comparison."""
         self._count += 1
         return (self.place, self._count)
 
@@ -167,7 +168,7 @@ def significand(dtype: Any) -> int:
     return SIGNIFICAND[np.dtype(dtype).name if not isinstance(dtype, str) else dtype]
 
 
-# -- in and out ------------------------------------------------------------------------------------------------------------
+# -- in and out ----------------------------------------------------------------------------------------------------------------
 
 _to_arb = np.frompyfunc(arb, 1, 1)
 _to_constant_series = np.frompyfunc(lambda x: arb_series([arb(x)]), 1, 1)
@@ -184,7 +185,7 @@ def boxed(x: Any) -> Any:
     return out.view(Balls)
 
 
-def lift(array: np.ndarray) -> Balls:
+def lift(array: np.ndarray) -> Any:
     """Floats, integers or booleans as exact balls (a float is an exact dyadic number)."""
     plain = array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
     if not array.size:
@@ -192,7 +193,7 @@ def lift(array: np.ndarray) -> Balls:
     return boxed((_to_constant_series if _mode.series else _to_arb)(plain))
 
 
-def lift_series(array: np.ndarray, direction: np.ndarray | None) -> Balls:
+def lift_series(array: np.ndarray, direction: np.ndarray | None) -> Any:
     """``array + direction * t`` as Taylor series in t."""
     if direction is None or not array.size:
         return lift(array)
@@ -209,7 +210,7 @@ _to_series = np.frompyfunc(lambda x, v: arb_series([arb(x), arb(v)]), 2, 1)
 
 def is_object(x: Any) -> bool:
     """Whether `x` holds balls or series."""
-    return getattr(x, "dtype", None) == object
+    return isinstance(x, np.ndarray) and x.dtype.kind == "O"
 
 
 _ball_is_finite = np.frompyfunc(arb.is_finite, 1, 1)
@@ -232,7 +233,7 @@ def to_float(x: Balls) -> np.ndarray:
     return np.asarray(np.asarray(x).astype(np.float64))
 
 
-# -- elementary functions ---------------------------------------------------------------------------------------------------
+# -- elementary functions ------------------------------------------------------------------------------------------------------
 
 
 def _as_series(x: Any) -> arb_series:
@@ -288,7 +289,7 @@ def _s_atan2(y: Any, x: Any) -> Any:
 
 
 def _b_dsinc(x: Any) -> Any:
-    """d sinc/dx at the midpoint, widened by the Lipschitz constant: |sinc''| <= pi**2/3."""
+    """D sinc/dx at the midpoint, widened by the Lipschitz constant: |sinc''| <= pi**2/3."""
     at = x.mid()
     if at == 0:
         slope = arb(0)
@@ -340,7 +341,6 @@ sinc = _kernel(np.sinc, arb.sinc_pi, _s_sinc)
 sinc_derivative = _kernel(_f_dsinc, _b_dsinc, _s_dsinc)
 
 
-
 def pi(like: Any) -> Any:
     """The number pi, for use beside `like`."""
     return arb.pi() if is_object(like) else np.pi
@@ -388,7 +388,7 @@ def _s_integer_power(x: Any, n: int) -> Any:
 power = _kernel(np.power, _b_power, _s_power, 2)
 
 
-# -- comparisons ------------------------------------------------------------------------------------------------------------
+# -- comparisons ---------------------------------------------------------------------------------------------------------------
 
 
 def _order(a: Any, b: Any) -> int:
@@ -408,7 +408,7 @@ def _series_order(a: Any, b: Any) -> int:
 
 
 def _guess(a: Any, b: Any) -> int:
-    if _mode.flush and not a == b and (a - b).abs_lower() <= _mode.loss:
+    if _mode.flush and a != b and (a - b).abs_lower() <= _mode.loss:
         _mode.branches.doubtful = True
     if not (a < b or a > b or a == b):
         _mode.branches.doubtful = True
@@ -502,7 +502,7 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     return boxed(out) if out.dtype == object else out
 
 
-# -- sums and products: any order --------------------------------------------------------------------------------------------
+# -- sums and products: any order ----------------------------------------------------------------------------------------------
 
 
 def order_free(terms: Any, count: int) -> Any:
@@ -528,7 +528,7 @@ def add_reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         return _zero_like(np.empty(shape))
     out = boxed(order_free(x, count - 1))
     for a in sorted(axes, reverse=True):
-        out = boxed(np.add.reduce(out, axis=a, keepdims=keepdims))
+        out = boxed(np.sum(out, axis=a, keepdims=keepdims))
     return out
 
 
@@ -609,7 +609,9 @@ def _einsum_as_matmul(terms: Sequence[str], output: str, sizes: dict[str, int], 
     """A two-operand contraction as a stack of matrix products of balls, where its labels allow."""
     left, right = terms
     plain = all(len(set(t)) == len(t) for t in (left, right, output))
-    if not plain or any(n != sizes[label] for t, x in zip(terms, operands) for label, n in zip(t, x.shape, strict=True)):
+    if not plain or any(
+        n != sizes[label] for t, x in zip(terms, operands, strict=True) for label, n in zip(t, x.shape, strict=True)
+    ):
         return None
     batch = [c for c in output if c in left and c in right]
     inner = [c for c in left if c in right and c not in output]

@@ -11,7 +11,7 @@ from ..program import as_tuple, decode_index
 from .op import op, unbroadcast
 from .scalars import add_reduce, boxed, is_object, lift, normalise_axes
 
-# -- one operand: the cotangent takes the way back -------------------------------------------------------------------------------
+# -- one operand: the cotangent takes the way back -----------------------------------------------------------------------------
 
 
 def _reshaped(g: Any, y: Any, x: Any, **params: Any) -> Any:
@@ -66,7 +66,7 @@ def _repeat_rule(g: Any, y: Any, x: Any, repeats: Any, axis: int | None = None) 
 
 op("repeat", lambda x, repeats, axis=None: np.repeat(x, as_tuple(repeats), axis), _repeat_rule)
 
-# -- several operands ------------------------------------------------------------------------------------------------------------
+# -- several operands ----------------------------------------------------------------------------------------------------------
 
 
 def _joined(parts: Any, axis: int | None) -> Any:
@@ -90,7 +90,7 @@ def _stack_rule(k: int, g: Any, y: Any, *xs: Any, axis: int = 0) -> Any:
 op("concatenate", lambda *xs, axis=0: _joined(xs, axis), _concatenate_rule, variadic=True)
 op("stack", lambda *xs, axis=0: _joined([np.expand_dims(x, axis) for x in xs], axis), _stack_rule, variadic=True)
 
-# -- indexing: what is taken out of an array of positions tells where cotangents go --------------------------------------------------
+# -- indexing: what is taken out of an array of positions tells where cotangents go --------------------------------------------
 
 
 def positions(shape: tuple[int, ...], index: Any) -> np.ndarray:

@@ -13,12 +13,47 @@ from .op import OPS, Op
 __all__ = ["Tensor", "apply", "record"]
 
 #: Ops whose value may be a view of the operand's memory.
-VIEWING = frozenset(
-    "getitem reshape ravel squeeze expand_dims atleast_1d atleast_2d atleast_3d transpose moveaxis swapaxes broadcast_to einsum"
-    .split()
-)  # fmt: skip
+VIEWING = frozenset((
+    "getitem", "reshape", "ravel", "squeeze", "expand_dims", "atleast_1d", "atleast_2d", "atleast_3d", "transpose",
+    "moveaxis", "swapaxes", "broadcast_to", "einsum",
+))  # fmt: skip
 
 Recipe = tuple[Op, Mapping[str, Any]]
+
+# -- operators -----------------------------------------------------------------------------------------------------------------
+
+GETITEM, SETITEM, POSITIVE, TRANSPOSE, POWER = (OPS[n] for n in ("getitem", "setitem", "positive", "transpose", "power"))
+#: As NumPy's ``**`` does: these exponents have functions of their own.
+POWERS = {1: POSITIVE, 2: OPS["square"], 0.5: OPS["sqrt"], -1: OPS["reciprocal"]}
+
+Operator = Callable[[Any, Any], Any]
+
+
+def _operator(name: str) -> tuple[Operator, Operator, Operator]:
+    """An operator, its reflection, and its update in place."""
+    op = OPS[name]
+
+    def forwards(self: Tensor, other: Any) -> Tensor:
+        return record(op, (self, other))
+
+    def reflected(self: Tensor, other: Any) -> Tensor:
+        return record(op, (other, self))
+
+    def in_place(self: Tensor, other: Any) -> Tensor:
+        return self._become(op, (self, other))
+
+    return forwards, reflected, in_place
+
+
+def _comparison(ufunc: np.ufunc) -> Operator:
+    return lambda self, other: ufunc(self.data, np.asarray(other))
+
+
+def _raised(x: Tensor, exponent: Any) -> tuple[Op, tuple[Any, ...]]:
+    """The op of ``x ** exponent``, and its operands."""
+    if type(exponent) in (int, float) and x.dtype.kind == "f" and exponent in POWERS:
+        return POWERS[exponent], (x,)
+    return POWER, (x, exponent)
 
 
 class Printed(np.ndarray):
@@ -61,6 +96,33 @@ class Tensor:
     >>> x.grad
     array([2., 4.])
     """
+
+    # What `functions` adds, with NumPy's names and parameters.
+    sum: Callable[..., Tensor]
+    mean: Callable[..., Tensor]
+    var: Callable[..., Tensor]
+    std: Callable[..., Tensor]
+    prod: Callable[..., Tensor]
+    max: Callable[..., Tensor]
+    min: Callable[..., Tensor]
+    cumsum: Callable[..., Tensor]
+    cumprod: Callable[..., Tensor]
+    clip: Callable[..., Tensor]
+    ravel: Callable[..., Tensor]
+    flatten: Callable[..., Tensor]
+    squeeze: Callable[..., Tensor]
+    swapaxes: Callable[..., Tensor]
+    moveaxis: Callable[..., Tensor]
+    repeat: Callable[..., Tensor]
+    take: Callable[..., Tensor]
+    dot: Callable[..., Tensor]
+    trace: Callable[..., Tensor]
+    diagonal: Callable[..., Tensor]
+    any: Callable[..., np.ndarray]
+    all: Callable[..., np.ndarray]
+    argmax: Callable[..., np.ndarray]
+    argmin: Callable[..., np.ndarray]
+    argsort: Callable[..., np.ndarray]
 
     __slots__ = ("__weakref__", "_node", "_nulled", "_parent", "_recipe")
 
@@ -151,9 +213,10 @@ class Tensor:
     @property
     def base(self) -> Tensor | None:
         """The tensor that owns the memory this one is a view of; None for one that owns its memory."""
-        if self._parent is None:
-            return None
-        return self._parent.base or self._parent
+        parent = self._parent
+        while parent is not None and parent._parent is not None:
+            parent = parent._parent
+        return parent
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -241,24 +304,25 @@ class Tensor:
                 f"a tensor of shape {self.shape} is read-only: it shows memory that must not be written, or the same memory "
                 "in several places; update a copy, x.copy(), instead"
             )
-        value = record(op, operands, params, old.constant)
+        value = record(op, operands, params, old.constant or None)
         if value.dtype != self.dtype:
             if not np.can_cast(value.dtype, self.dtype, "same_kind"):
                 raise TypeError(
                     f"{op.name} gives {value.dtype}, which a tensor of {self.dtype} cannot hold: update a tensor of floats, "
                     f"x.astype({str(value.dtype)!r}), or write the result into a new one"
                 )
-            value = record(POSITIVE, (value,), {"dtype": self.dtype.name}, old.constant)
+            value = record(POSITIVE, (value,), {"dtype": self.dtype.name}, old.constant or None)
         if value.shape != self.shape:
             try:
-                value = record(OPS["broadcast_to"], (value,), {"shape": self.shape}, old.constant)
+                value = record(OPS["broadcast_to"], (value,), {"shape": self.shape}, old.constant or None)
             except ValueError:
                 raise ValueError(
                     f"{op.name} gives shape {value.shape}, and a tensor of shape {self.shape} cannot hold it: "
                     "an update in place keeps the shape; write the result into a new tensor"
                 ) from None
         if value.data.base is not None:
-            value = record(POSITIVE, (value,), NOTHING, old.constant)
+            value = record(POSITIVE, (value,), NOTHING, old.constant or None)
+        value._node.constant = old.constant  # a variable that was overwritten with constants is a variable that was given
         base = self.base
         if base is None:
             self._node = value._node
@@ -298,14 +362,31 @@ class Tensor:
             return self
         return type(self)(data, copy=False, constant=constant)
 
+    def reshape(self, *shape: Any, constant: bool | None = None) -> Tensor:
+        """The same elements in another shape: ``x.reshape(3, -1)`` or ``x.reshape((3, -1))``."""
+        return record(OPS["reshape"], (self,), {"shape": shape[0] if len(shape) == 1 else shape}, constant)
+
+    def transpose(self, *axes: Any, constant: bool | None = None) -> Tensor:
+        """The axes in another order: ``x.transpose(1, 0)`` or ``x.transpose((1, 0))``; reversed if none is given."""
+        given = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return record(TRANSPOSE, (self,), {"axes": given}, constant)
+
     def item(self) -> Any:
         """The only element, as a Python number."""
         if self.size != 1:
-            raise ValueError(f"a tensor of shape {self.shape} has {self.size} elements: only one element can be a number; index it")
+            raise ValueError(f"a tensor of shape {self.shape} has {self.size} elements: only one can be a number; index it")
         return self.data.item()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.data, dtype=dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        answer = UFUNCS.get((ufunc, method))
+        return _plainly(getattr(ufunc, method), ufunc, inputs, kwargs) if answer is None else answer(*inputs, **kwargs)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        answer = ARRAY_FUNCTIONS.get(func)
+        return _plainly(func, func, args, kwargs) if answer is None else answer(*args, **kwargs)
 
     def __repr__(self) -> str:
         return np.array_repr(self.data.view(Printed))
@@ -333,8 +414,6 @@ class Tensor:
     def __index__(self) -> int:
         return self.data.__index__()
 
-    __hash__ = None  # type: ignore[assignment]  # as arrays: == compares elements
-
     def __neg__(self) -> Tensor:
         return record(OPS["negative"], (self,))
 
@@ -343,6 +422,22 @@ class Tensor:
 
     def __abs__(self) -> Tensor:
         return record(OPS["absolute"], (self,))
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        return record(*_raised(self, exponent))
+
+    def __ipow__(self, exponent: Any) -> Tensor:  # type: ignore[misc]  # it is what ** gives
+        return self._become(*_raised(self, exponent))
+
+    _, __rpow__, _ = _operator("power")
+    __add__, __radd__, __iadd__ = _operator("add")
+    __sub__, __rsub__, __isub__ = _operator("subtract")
+    __mul__, __rmul__, __imul__ = _operator("multiply")
+    __truediv__, __rtruediv__, __itruediv__ = _operator("divide")
+    __matmul__, __rmatmul__, __imatmul__ = _operator("matmul")
+    __lt__, __le__, __gt__, __ge__ = map(_comparison, (np.less, np.less_equal, np.greater, np.greater_equal))
+    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)  # type: ignore[assignment]  # elementwise, as arrays
+    __hash__ = None  # type: ignore[assignment]
 
     def __floordiv__(self, other: Any) -> Any:
         return np.floor_divide(self, other)
@@ -380,7 +475,40 @@ def _array(x: Any, dtype: Any, copy: bool) -> np.ndarray:
         raise
 
 
-# -- recording ------------------------------------------------------------------------------------------------------------------
+# -- called by NumPy -----------------------------------------------------------------------------------------------------------
+
+#: Who answers for NumPy's universal functions (and their methods), and for its other functions. Filled by `functions`.
+UFUNCS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+ARRAY_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
+#: Functions that tell of values what has no derivative (an order, a place, a type): they take any tensor and give no tensor.
+INDIFFERENT: set[Callable[..., Any]] = set()
+
+
+def _full_name(function: Any, call: Any) -> str:
+    """`numpy.sort`, `numpy.add.at`."""
+    name = f"{getattr(function, '__module__', None) or 'numpy'}.{function.__name__}"
+    return name if call.__name__ in (function.__name__, "__call__") else f"{name}.{call.__name__}"
+
+
+def _plainly(call: Callable[..., Any], function: Any, args: Any, kwargs: Any) -> Any:
+    """A call that has no derivative, on the arrays themselves: NumPy's own result, if no gradient should flow through it."""
+
+    def array(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            if function not in INDIFFERENT and not x.constant:
+                raise TypeError(
+                    f"{_full_name(function, call)} has no derivative here, and an operand is a variable: write it with "
+                    "functions that have one, or call it on the tensor's data if no gradient should flow through it"
+                )
+            return x.data
+        if isinstance(x, (list, tuple)):
+            return type(x)(map(array, x))
+        return x
+
+    return call(*map(array, args), **{k: array(v) for k, v in kwargs.items()})
+
+
+# -- recording -----------------------------------------------------------------------------------------------------------------
 
 
 def record(op: Op, operands: tuple[Any, ...], params: Mapping[str, Any] = NOTHING, constant: bool | None = None) -> Tensor:
@@ -445,25 +573,3 @@ def apply(name: str, *operands: Any, constant: bool | None = None, **params: Any
     Tensor([4., 6.])
     """
     return record(OPS[name], operands, params, constant)
-
-
-# -- operators ------------------------------------------------------------------------------------------------------------------
-
-
-def _operator(name: str) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    op = OPS[name]
-
-    def forwards(self: Tensor, other: Any) -> Tensor:
-        return record(op, (self, other))
-
-    def reflected(self: Tensor, other: Any) -> Tensor:
-        return record(op, (other, self))
-
-    def in_place(self: Tensor, other: Any) -> Tensor:
-        return self._become(op, (self, other))
-
-    return forwards, reflected, in_place
-
-
-def _comparison(ufunc: Callable[..., Any]) -> Callable[[Tensor, Any], Any]:
-    return lambda self, other: ufunc(self.data, np.asarray(other))

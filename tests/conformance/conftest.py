@@ -1,7 +1,5 @@
 """Options of the conformance suite: which backend, how much."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from adjudge.suite import PROFILES, Examiner, Settings
@@ -14,8 +12,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def examiner(request: pytest.FixtureRequest) -> Iterator[Examiner]:
+def examiner(request: pytest.FixtureRequest) -> Examiner:
     """What judges the backend's answers, ledger and legs included."""
-    yield Examiner(
-        Settings(request.config.getoption("--backend", default="mirror"), profile=request.config.getoption("--adjudge-profile", default="quick"), seed=0)
+    return Examiner(
+        Settings(
+            request.config.getoption("--backend", default="mirror"),
+            profile=request.config.getoption("--adjudge-profile", default="quick"),
+            seed=0,
+        )
     )

@@ -1,0 +1,119 @@
+"""From a function written with NumPy calls to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..program import Input, Program, Step
+from .graph import Node
+from .tensors import POSITIVE, Tensor, record
+
+__all__ = ["Traced", "program_of", "trace"]
+
+
+class Traced(Tensor):
+    """A tensor whose every step is written down, and that nothing can take numbers from unseen."""
+
+    __slots__ = ()
+
+    remembers = True
+
+    def _cut(self, what: str) -> NoReturn:
+        raise TypeError(
+            f"{what} takes the numbers out of the function's argument, and its derivative with them: "
+            "keep to NumPy's functions of it, and build arrays from parts with numpy.stack or numpy.zeros_like"
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        self._cut("making an array (numpy.array, numpy.asarray, or an assignment into an array)")
+
+    def __float__(self) -> NoReturn:
+        self._cut("float()")
+
+    def __int__(self) -> NoReturn:
+        self._cut("int()")
+
+    def item(self) -> NoReturn:
+        """Refuse."""
+        self._cut("item()")
+
+    def copy(self, *, constant: bool | None = None) -> Tensor:
+        """The same values under another name."""
+        return record(POSITIVE, (self,), constant=constant)
+
+    __copy__ = copy
+
+    def astype(self, dtype: Any, casting: Any = "unsafe", copy: bool = True, *, constant: bool | None = None) -> Tensor:
+        """The same values as floats of another width."""
+        if np.dtype(dtype).kind != "f" and not self.constant:
+            self._cut(f"astype({np.dtype(dtype).name})")
+        return record(POSITIVE, (self,), {"dtype": np.dtype(dtype).name}, constant)
+
+
+def trace(f: Callable[..., Any], arrays: Sequence[Any]) -> Program | None:
+    """The program that `f` runs on these arrays; None if its result does not depend on any of them.
+
+    Parameters
+    ----------
+    f : callable
+        Takes as many arrays, returns one.
+    arrays : sequence of array_like
+
+    Examples
+    --------
+    >>> print(trace(lambda x: np.sum(x * np.sin(x)), [np.array([0.5, 2.0])]))
+    a = array([0.5, 2. ])
+    b = sin(a)
+    c = multiply(a, b)
+    d = sum(c)
+    """
+    arguments = [Traced(a) for a in arrays]
+    leaves = [x._node for x in arguments]
+    out = f(*arguments)
+    if isinstance(out, (tuple, list, dict)):
+        raise TypeError(f"the function returned a {type(out).__name__}: it must return one array; add up or stack what it has")
+    return program_of(out, leaves) if isinstance(out, Tensor) and not out.constant else None
+
+
+def program_of(out: Tensor, leaves: Sequence[Node]) -> Program:
+    """How a tensor was computed, as a program whose first inputs are `leaves`; every other value that was given is a constant.
+
+    Parameters
+    ----------
+    out : Tensor
+        Not cleared.
+    leaves : sequence of Node
+        Values whose gradients are wanted.
+    """
+    end = out._now()
+    if end.op is None:
+        end = record(POSITIVE, (out,))._now()
+    steps = _computed(end)
+    inputs = [Input(node.data) for node in leaves]
+    numbers = {id(node): n for n, node in enumerate(leaves)}
+    for node in steps:
+        for x in node.operands:
+            if not (type(x) is Node and x.op is not None) and id(x) not in numbers:
+                numbers[id(x)] = len(inputs)
+                value = x.data if type(x) is Node else x
+                number = isinstance(value, (int, float)) and not isinstance(value, np.generic)
+                inputs.append(Input(np.asarray(value), constant=True, kind="number" if number else "array"))
+    made: list[Step] = []
+    for node in steps:
+        made.append(node.step(tuple(numbers[id(x)] for x in node.operands)))
+        numbers[id(node)] = len(inputs) + len(made) - 1
+    return Program(tuple(inputs), tuple(made))
+
+
+def _computed(end: Node) -> list[Node]:
+    """The values that were computed on the way to one, in the order in which they were."""
+    found, stack = {end}, [end]
+    while stack:
+        for x in stack.pop().operands:
+            if type(x) is Node and x.op is not None and x not in found:
+                found.add(x)
+                stack.append(x)
+    return sorted(found, key=lambda node: node.serial)
