@@ -103,16 +103,16 @@ def _floats(arrays: Sequence[Any]) -> list[np.ndarray]:
 # -- truth -----------------------------------------------------------------------------------------------------------------------
 
 
-def _pulled_back(program: Program, bits: int, script: Sequence[int] = ()) -> tuple[list[Any], s.Branches]:
-    """Gradients on balls; called at a precision that decides every comparison, or raises `Undecided`."""
+def _pulled_back(program: Program, bits: int, script: Sequence[int] = ()) -> tuple[Any, list[Any], s.Branches]:
+    """Value and gradients on balls; `Undecided` where they do not decide a comparison."""
     branches = s.Branches(script=script)
     with s.exact(bits, branches):
         values = forward(program, [s.lift(i.data) for i in program.inputs], branches)
         ones = s.lift(np.ones(values[-1].shape))
-        return backward(program, values, ones, branches, poles=True)[0], branches
+        return values[-1], backward(program, values, ones, branches, poles=True)[0], branches
 
 
-def _at_rising_precision(program: Program, script: Sequence[int] = ()) -> Iterator[tuple[list[Any], s.Branches, int]]:
+def _at_rising_precision(program: Program, script: Sequence[int] = ()) -> Iterator[tuple[Any, list[Any], s.Branches, int]]:
     bits = FIRST_BITS
     while bits <= LAST_BITS:
         try:
@@ -124,7 +124,7 @@ def _at_rising_precision(program: Program, script: Sequence[int] = ()) -> Iterat
 
 def _choices(program: Program) -> Iterator[tuple[int, ...]]:
     """Every choice of branches at exact ties: one, empty, where nothing ties."""
-    for _, branches, _ in _at_rising_precision(program):
+    for *_, branches, _ in _at_rising_precision(program):
         if math.prod(branches.ties) > MOST_BRANCHES:
             raise NotCertified(f"{_tied(program)} is at a tie in {len(branches.ties)} places: no gradient is unique there")
         return itertools.product(*map(range, branches.ties))
@@ -133,14 +133,16 @@ def _choices(program: Program) -> Iterator[tuple[int, ...]]:
 
 def _tied(program: Program) -> str:
     """The ops whose operands tie."""
-    _, branches, _ = next(_at_rising_precision(program))
+    *_, branches, _ = next(_at_rising_precision(program))
     return " and ".join(dict.fromkeys(program.steps[place[0]].op for place in branches.chosen))
 
 
 def _rounded(program: Program, script: Sequence[int], arguments: int) -> list[Any]:
     """The gradients by the first inputs, correctly rounded."""
     at: tuple[int, ...] = ()
-    for gradients, _, bits in _at_rising_precision(program, script):
+    for value, gradients, _, bits in _at_rising_precision(program, script):
+        if not s.finite(value).all():
+            raise NotCertified(_where_it_breaks(program, bits) or "the value is not finite")
         out: list[Any] = []
         for n, (balls, i) in enumerate(zip(gradients[:arguments], program.inputs, strict=False)):
             if balls is None:
@@ -176,7 +178,7 @@ def _nearest(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
     (array(1.0000001, dtype=float32), np.float32(1.0))
     """
     limits = np.finfo(dtype)
-    lowest, most = int(limits.minexp) - int(limits.nmant), math.ldexp(1.0, int(limits.maxexp) - 1)
+    lowest = int(limits.minexp) - int(limits.nmant)  # the exponent of the smallest subnormal
 
     def nearest(x: arb) -> float:
         mantissa, exponent = (int(part) for part in x.mid().man_exp())
@@ -191,9 +193,8 @@ def _nearest(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
             whole = abs(mantissa) << -shift
         if whole.bit_length() + last > int(limits.maxexp):
             return math.copysign(math.inf, mantissa)
-        return math.copysign(math.ldexp(whole, last), mantissa) + 0.0 if whole else 0.0
+        return math.copysign(math.ldexp(whole, last), mantissa) if whole else 0.0
 
-    assert most > 0
     out = np.frompyfunc(nearest, 1, 1)(exact)
     return np.asarray(out, dtype=np.float64).astype(dtype)
 
@@ -251,6 +252,26 @@ class _Given:
         return _Given(self.value.copy(), [None if g is None else g.copy() for g in self.gradients])
 
 
+def _witnesses(certificate: Certificate, finding: Finding) -> str:
+    """What is wrong with one element, and what each leg says it should be."""
+    program = certificate.question.program
+    n = next(n for n in range(len(program.inputs)) if finding.where.endswith(f" {letter(n)}"))
+    at = finding.index
+    line = f"the gradient of argument {n}{f' at {at}' if at else ''} is {finding.verdict}: {finding.reason}"
+    truth, shape = certificate.gradients[n], program.inputs[n].data.shape
+    if truth is None or len(at) != len(shape):
+        return line
+    rows = {"got": f"{finding.got:.17g}", "expected": f"{truth.nearest[at]:.17g}"}
+    if not certificate.kink:
+        rows |= {"error": f"{finding.error:.3g}", "allowance": f"{finding.allowance:.3g}"}
+    along = [None if i.constant else np.zeros(i.data.shape) for i in program.inputs]
+    np.asarray(along[n])[at] = 1.0
+    asked = replace(certificate, question=replace(certificate.question, directions=tuple(along)))
+    for witness in (taylor(asked), exact_differences(asked)):
+        rows[witness.leg] = witness.note if witness.stance == "abstains" else f"{witness.said:.17g}"
+    return "\n".join([line, *(f"  {name:<12}{said}" for name, said in rows.items())])
+
+
 def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
     """Check gradients against certified ones; how far they may be off is derived from the function's own steps.
 
@@ -279,14 +300,8 @@ def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
     >>> assert_gradient(lambda x: np.tanh(x), [x], [1 - np.tanh(x) ** 2])
     Traceback (most recent call last):
         ...
-    AssertionError: lossy gradient of argument 0 at (1,): 7.71e-22 is lost; the textbook formula rounds that much
-      got          0
-      expected     7.7149993918556708e-22
-      error        7.71e-22
-      allowance    8.57e-37
-      balls        7.7149993918556708e-22
-      series       7.7149993918556708e-22
-      differences  7.7149993918556708e-22
+    AssertionError: the gradient of argument 0 at (1,) is lossy: 121 bits lost: the textbook formula rounds that much
+      got         0
     """
     if isinstance(arrays, np.ndarray):
         arrays, got = [arrays], [got]

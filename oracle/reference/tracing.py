@@ -14,6 +14,10 @@ from .tensors import POSITIVE, Tensor, record
 __all__ = ["Traced", "program_of", "trace"]
 
 
+class Cut(TypeError):
+    """Numbers were taken out of a traced tensor."""
+
+
 class Traced(Tensor):
     """A tensor whose every step is written down, and that nothing can take numbers from unseen."""
 
@@ -22,16 +26,16 @@ class Traced(Tensor):
     remembers = True
 
     def _cut(self, what: str) -> NoReturn:
-        raise TypeError(
-            f"{what} takes the numbers out of the function's argument, and its derivative with them: "
-            "keep to NumPy's functions of it, and build arrays from parts with numpy.stack or numpy.zeros_like"
+        raise Cut(
+            f"{what} takes the numbers out of the function's argument, and loses their derivative: "
+            "keep to NumPy's functions, and build arrays from parts with numpy.stack, or in numpy.zeros_like of the argument"
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
-        self._cut("making an array (numpy.array, numpy.asarray, or an assignment into an array)")
+        self._cut("numpy.asarray (or an assignment into an array)")
 
     def __float__(self) -> NoReturn:
-        self._cut("float()")
+        self._cut("float() (or an assignment into an array)")
 
     def __int__(self) -> NoReturn:
         self._cut("int()")
@@ -72,7 +76,11 @@ def trace(f: Callable[..., Any], arrays: Sequence[Any]) -> Program | None:
     """
     arguments = [Traced(a) for a in arrays]
     leaves = [x._node for x in arguments]
-    out = f(*arguments)
+    try:
+        with np.errstate(all="ignore"):
+            out = f(*arguments)
+    except ValueError as problem:  # NumPy's own, where it wanted numbers
+        raise (problem.__cause__ if isinstance(problem.__cause__, Cut) else problem) from None
     if isinstance(out, (tuple, list, dict)):
         raise TypeError(f"the function returned a {type(out).__name__}: it must return one array; add up or stack what it has")
     return program_of(out, leaves) if isinstance(out, Tensor) and not out.constant else None
