@@ -40,6 +40,7 @@ from .reports.case import Case
 from .reports.ledger import Ledger, shipped_ledger
 from .strategies import questions
 from .strategies.catalogue import CATALOGUE as ROWS
+from .strategies.smaller import smaller
 
 __all__ = [
     "LEGS",
@@ -439,6 +440,7 @@ def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float(
         if smallest is None or target is None:
             break
         seen.add(target)
+        smallest = _smallest(smallest, target, examiner)
         smallest.witnesses = witnesses(smallest.judgement, backend)
         record = _outcome_record(task, number, smallest)
         emit(
@@ -451,6 +453,19 @@ def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float(
             }
         )
         left, turn = left - asked, turn + 1
+
+
+def _smallest(outcome: Outcome, target: tuple[str, str, str], examiner: Examiner) -> Outcome:
+    """The blamed step alone if that fails alike, and the smallest question like it."""
+
+    def alike(question: Question) -> bool:
+        return examiner.examine(question).signature == target
+
+    question = outcome.judgement.question
+    alone = outcome.blamed.alone if outcome.blamed is not None else None
+    if alone is not None and alike(alone):
+        question = alone
+    return examiner.examine(smaller(question, alike))
 
 
 def _drawn(task: Task, turn: int, examples: int, allow: tuple[str, ...] | None, ask: Callable[[Question], None]) -> None:

@@ -40,7 +40,7 @@ ANY = Domain("(-inf, inf)")
 #: Gradients beyond this share of the dtype's range are not asked for.
 _FARTHEST = 2.0**-20
 #: One question in so many about `matmul` or `einsum` is large enough for a library's fast path.
-LARGE_ONCE_IN = 60
+LARGE_ONCE_IN = 20
 #: Exact ties of the inputs at most: each doubles the branches of the certificate.
 _MOST_TIES = 5
 #: How often tamer numbers are taken from the seed where a step's value would be too large, or the op singular.
