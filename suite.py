@@ -213,16 +213,19 @@ class Examiner:
     def _explain(self, outcome: Outcome) -> None:
         """Blame a step, and look every failing finding up in the ledger: a failure is known if all of them are."""
         judgement = outcome.judgement
-        outcome.blamed = blame(judgement, self.backend)
+        blamed: dict[str, Blame] = {}
         failing = (*FAILING, "lossy") if self.settings.strict else FAILING
         for finding in sorted(judgement.findings, key=lambda f: GRAVITY[f.verdict]):
             if finding.verdict not in (*FAILING, "lossy"):
                 continue
-            entry = self.ledger.match(facts(judgement, outcome.blamed, finding), self.version)
+            if finding.verdict not in blamed:
+                blamed[finding.verdict] = blame(judgement, self.backend, finding)
+            outcome.blamed = outcome.blamed or blamed[finding.verdict]
+            entry = self.ledger.match(facts(judgement, blamed[finding.verdict], finding), self.version)
             if entry is not None:
                 outcome.known.append(entry.id)
             elif finding.verdict in failing:
-                outcome.news = finding
+                outcome.news, outcome.blamed = finding, blamed[finding.verdict]
                 return
 
     def _known_of_library(self, judgement: Judgement) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .judge import Judgement, judge
+from .judge import Finding, Judgement, judge
 from .program import Program, Question
 from .reference import scalars as s
 from .reference.evaluate import backward, forward
@@ -37,13 +37,23 @@ class Blame:
     note: str
 
 
-def blame(judgement: Judgement, backend: Any) -> Blame:
+def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) -> Blame:
     """Judge each step of a failing program by itself.
 
     Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded.
-    The first step that fails alone is to blame.
+    The first step is to blame that alone has a finding of the same verdict.
+
+    Parameters
+    ----------
+    judgement : Judgement
+    backend : Backend
+    finding : Finding, optional
+        Which of the judgement's findings to explain; the gravest if left out.
     """
     question = judgement.question
+    finding = finding or judgement.worst
+    if finding is None:
+        raise ValueError("nothing stands against this answer, so there is nothing to blame")
     program = question.program
     if len(program.steps) == 1:
         return Blame(0, program.steps[0].op, question, "the program has one step")
@@ -55,7 +65,7 @@ def blame(judgement: Judgement, backend: Any) -> Blame:
         if cotangent is None or any(v is None for v in operands.values()):
             continue
         alone = _alone(program, number, operands, cotangent)
-        if judge(alone, backend).failed:
+        if any(f.verdict == finding.verdict for f in judge(alone, backend).findings):
             return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone")
     return Blame(
         None, "accumulation", None, "every step is right alone: the fault is in accumulation (fan-out, broadcasting, aliasing)"
