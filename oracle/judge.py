@@ -260,6 +260,7 @@ def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
 def _ulps(error: np.ndarray, truth: Enclosure) -> float:
     """The largest error in units in the last place, of which the dtype's smallest number is the least."""
     units = error / np.maximum(np.abs(truth.nearest) * truth.model.ulp, truth.model.loss)
+    units = np.where(truth.ill_conditioned, 0.0, units)
     return float(np.nan_to_num(units, nan=0.0, posinf=1e300).max(initial=0.0))
 
 
