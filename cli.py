@@ -366,7 +366,7 @@ def _cases(name: str, folder: Path) -> list[Case]:
         _refuse(str(problem))
     for backend, e in shipped.values():
         if name in (e.id, e.question.id):
-            return [Case(e.id, backend, e.question, e.verdict, e.op, e.where, e.reason, spec=backend)]
+            return [Case(e.id, backend, e.question, e.verdict, e.op, e.where[0], e.reason, spec=backend)]
     ids = [*(path.stem for path in folder.glob("*.json")), *shipped]
     _refuse(f"there is no case {name!r} in {folder} or in a shipped ledger{_near(name, ids)}")
 
@@ -508,7 +508,7 @@ def ledger_list(backend: str, path: str | None) -> int:
     current = next(iter(judged.versions().values()), "0")
     for e in _ledger(path, judged.name).entries:
         here = "" if e.applies(current) else f" (not {current})"
-        what = f"{e.id}: {', '.join(e.ops)} is {' or '.join(e.verdicts)} in the {e.where}"
+        what = f"{e.id}: {', '.join(e.ops)} is {' or '.join(e.verdicts)} in the {' or '.join(e.where)}"
         click.echo(f"{what}, {e.versions or 'all versions'}{here}: {e.reason}")
     return PASSED
 

@@ -261,14 +261,15 @@ def _witnesses(certificate: Certificate, finding: Finding) -> str:
     truth, shape = certificate.gradients[n], program.inputs[n].data.shape
     if truth is None or len(at) != len(shape):
         return line
-    rows = {"got": f"{finding.got:.17g}", "expected": f"{truth.nearest[at]:.17g}"}
+    rows = {"got": repr(finding.got)}
     if not certificate.kink:
+        rows |= {"expected": repr(float(truth.nearest[at]))}
         rows |= {"error": f"{finding.error:.3g}", "allowance": f"{finding.allowance:.3g}"}
     along = [None if i.constant else np.zeros(i.data.shape) for i in program.inputs]
     np.asarray(along[n])[at] = 1.0
     asked = replace(certificate, question=replace(certificate.question, directions=tuple(along)))
     for witness in (taylor(asked), exact_differences(asked)):
-        rows[witness.leg] = witness.note if witness.stance == "abstains" else f"{witness.said:.17g}"
+        rows[witness.leg] = witness.note if witness.stance == "abstains" else repr(witness.said)
     return "\n".join([line, *(f"  {name:<12}{said}" for name, said in rows.items())])
 
 
@@ -297,11 +298,14 @@ def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
     >>> import numpy as np
     >>> x = np.array([0.5, 25.0])
     >>> assert_gradient(lambda x: np.tanh(x), [x], [1 / np.cosh(x) ** 2])
-    >>> assert_gradient(lambda x: np.tanh(x), [x], [1 - np.tanh(x) ** 2])
+    >>> assert_gradient(lambda x: np.tanh(x), [x], [1 - np.tanh(x) ** 2])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    AssertionError: the gradient of argument 0 at (1,) is lossy: 121 bits lost: the textbook formula rounds that much
-      got         0
+    AssertionError: the gradient of argument 0 at (1,) is lossy: 52 bits lost: the textbook formula rounds that much
+      got         0.0
+      expected    7.714999391855671e-22
+      error       7.71e-22
+      ...
     """
     if isinstance(arrays, np.ndarray):
         arrays, got = [arrays], [got]

@@ -6,7 +6,7 @@ A ledger is a TOML file with one ``[[entry]]`` a deviation::
     id = "tanh-saturated"
     op = "tanh"                       # the op that is blamed; a list of ops, or "*" for any
     verdict = "lossy"                 # or a list of verdicts
-    where = "gradient"                # or "value", "program", "input"
+    where = "gradient"                # or "value", "program", "input", or a list of them
     reason = "the rule computes 1 - tanh(x)**2"
     proof = "the textbook formula cancels from |x| = 5 on"
     found = 2026-01-31
@@ -126,8 +126,7 @@ class Entry:
     id : str
     ops : tuple of str
         The ops that may be blamed; ("*",) for any, "accumulation" among them.
-    verdicts : tuple of str
-    where : str
+    verdicts, where : tuple of str
     reason, proof : str
         What is wrong, and why that is certain: one sentence each.
     found : date
@@ -142,7 +141,7 @@ class Entry:
     id: str
     ops: tuple[str, ...]
     verdicts: tuple[str, ...]
-    where: str
+    where: tuple[str, ...]
     reason: str
     proof: str
     found: date
@@ -174,7 +173,7 @@ class Entry:
         return (
             (facts["op"] in self.ops or self.ops == ("*",))
             and facts["verdict"] in self.verdicts
-            and str(facts["where"]).split(" ")[0] == self.where
+            and str(facts["where"]).split(" ")[0] in self.where
             and all(CONDITIONS[name].holds(facts, wanted) for name, wanted in self.when.items())
         )
 
@@ -255,7 +254,7 @@ def _entry(tree: Any, number: int, path: Path) -> Entry:
     for key in NEEDED:
         demand(key in tree, f"it lacks {key!r}")
         if key not in ("op", "found"):
-            demand((isinstance(tree[key], str) or key == "verdict") and bool(tree[key]), f"{key!r} must be text")
+            demand((isinstance(tree[key], str) or key in ("verdict", "where")) and bool(tree[key]), f"{key!r} must be text")
     demand(bool(re.fullmatch(r"[\w.-]+", tree["id"])), "'id' names a file: letters, digits, '_', '-' and '.' only")
     demand(type(tree["found"]) is date, "'found' must be a date, as in 2026-01-31")
     ops = tree["op"] if isinstance(tree["op"], list) else [tree["op"]]
@@ -266,7 +265,10 @@ def _entry(tree: Any, number: int, path: Path) -> Entry:
     demand(_list_of(verdicts, str), "'verdict' must be a verdict, or a list of verdicts")
     for verdict in verdicts:
         known(verdict, VERDICTS, "failing verdict")
-    known(tree["where"], WHERE, "'where'")
+    places = tree["where"] if isinstance(tree["where"], list) else [tree["where"]]
+    demand(_list_of(places, str), "'where' must be a part of the answer, or a list of parts")
+    for place in places:
+        known(place, WHERE, "'where'")
     when = tree.get("when", {})
     demand(isinstance(when, dict), "'when' must be a table of conditions")
     for key, wanted in when.items():
@@ -281,7 +283,7 @@ def _entry(tree: Any, number: int, path: Path) -> Entry:
     except (LookupError, TypeError, ValueError, ArithmeticError) as problem:  # a program that cannot run raises any of these
         demand(False, f"its case does not make sense: {problem}")
     return Entry(
-        tree["id"], tuple(ops), tuple(verdicts), tree["where"], tree["reason"], tree["proof"], tree["found"],
+        tree["id"], tuple(ops), tuple(verdicts), tuple(places), tree["reason"], tree["proof"], tree["found"],
         versions, when, question,
     )  # fmt: skip
 

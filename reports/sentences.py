@@ -46,7 +46,8 @@ def _who(record: Mapping[str, Any]) -> str:
     op, blamed, dtype = str(record["op"]), record.get("blamed"), f" ({record['dtype']})" if record.get("dtype") else ""
     if blamed in (None, op):
         return f"{op}{dtype}"
-    steps = f"a program of {record.get('steps', 'several')} steps"
+    count = record.get("steps", "several")
+    steps = "a program of one step" if count == 1 else f"a program of {count} steps"
     if blamed == "accumulation":
         return f"accumulation{dtype}, in {steps} of which none fails alone,"
     return f"{blamed}{dtype}, in {steps},"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Products:
         Of the stack of products, its axes one by one.
     order : tuple
         The order of those axes in the result.
+    swapped : bool
+        Whether the second array is the first factor.
     """
 
     sums: tuple[Axes, Axes]
@@ -37,9 +39,12 @@ class Products:
     shapes: tuple[Axes, Axes]
     shape: Axes
     order: Axes
+    swapped: bool = False
 
     def stacks(self, a: Any, b: Any) -> tuple[Any, Any]:
         """The two stacks of matrices."""
+        if self.swapped:
+            a, b = b, a
         if self.sums[0]:
             a = a.sum(axis=self.sums[0])
         if self.sums[1]:
@@ -52,6 +57,13 @@ class Products:
         first, second = self.stacks(a, b)
         np.matmul(first, second, out=out.reshape((first.shape[0], first.shape[1], second.shape[2])))
         return out if self.order == tuple(range(len(self.order))) else np.ascontiguousarray(out.transpose(self.order))
+
+    @cached_property
+    def worth(self) -> int:
+        """How many multiplications a product of matrices saves: 0 where there is no product to speak of."""
+        stack, rows, inner = self.shapes[0]
+        columns = self.shapes[1][2]
+        return 0 if inner == 1 or rows == columns == 1 else stack * rows * inner * columns
 
     @property
     def lengths(self) -> tuple[int, int, int]:
@@ -83,9 +95,7 @@ def as_products(subscripts: str, left_shape: Axes, right_shape: Axes) -> Product
     columns = [c for c in output if c not in left]
     if [*stack, *columns, *rows] == list(output) and rows and columns:
         turned = as_products(f"{right},{left}->{output}", right_shape, left_shape)
-        return turned and Products(
-            turned.sums[::-1], turned.axes[::-1], turned.shapes[::-1], turned.shape, turned.order
-        )
+        return turned and replace(turned, swapped=True)
     inner = [c for c in left if c in right and c not in output]
 
     def size(labels: list[str]) -> int:

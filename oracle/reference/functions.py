@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .op import OPS, Op
-from .tensors import ARRAY_FUNCTIONS, GETITEM, INDIFFERENT, POSITIVE, UFUNCS, Tensor, apply, record
+from .tensors import ARRAY_FUNCTIONS, GETITEM, INDIFFERENT, POSITIVE, UFUNCS, Tensor, _plain, apply, record
 
 __all__ = ["FUNCTIONS", "linalg"]
 
@@ -117,7 +117,7 @@ named("matmul", _matmul)
 def _where(condition: Any, *branches: Any, constant: bool | None = None) -> Any:
     if not branches:
         return np.nonzero(condition)
-    return record(OPS["where"], (np.asarray(condition), *branches), constant=constant)
+    return record(OPS["where"], (_plain(condition), *branches), constant=constant)
 
 
 def _clip(

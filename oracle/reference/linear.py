@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+import math
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,32 @@ def _as_matrices(x: Any, z: Any, g: Any) -> tuple[Any, Any, Any]:
 
 
 def _matmul_first(g: Any, y: Any, x: Any, z: Any) -> Any:
+    if x.ndim == z.ndim == 1:
+        return g * z
     first, second, g = _as_matrices(x, z, g)
-    return unbroadcast(matmul(g, np.swapaxes(second, -1, -2)), first.shape).reshape(x.shape)
+    if first.ndim == 2 < second.ndim:  # one matrix meets a stack: lay the stack's matrices side by side
+        return _shaped(matmul(_side_by_side(g), np.swapaxes(_side_by_side(second), -1, -2)), x.shape)
+    return _shaped(unbroadcast(matmul(g, np.swapaxes(second, -1, -2)), first.shape), x.shape)
 
 
 def _matmul_second(g: Any, y: Any, x: Any, z: Any) -> Any:
+    if x.ndim == z.ndim == 1:
+        return g * x
     first, second, g = _as_matrices(x, z, g)
-    return unbroadcast(matmul(np.swapaxes(first, -1, -2), g), second.shape).reshape(z.shape)
+    if second.ndim == 2 < first.ndim:  # a stack meets one matrix: put the stack's matrices one below the other
+        first, g = (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) for a in (first, g))
+        return _shaped(matmul(np.swapaxes(first, -1, -2), g), z.shape)
+    return _shaped(unbroadcast(matmul(np.swapaxes(first, -1, -2), g), second.shape), z.shape)
+
+
+def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    """`x` itself where it has the shape: a view of it would be copied before anything is added to it."""
+    return x if x.shape == shape else x.reshape(shape)
+
+
+def _side_by_side(stack: Any) -> Any:
+    wide = np.moveaxis(stack, -2, 0)
+    return wide.reshape(len(wide), math.prod(wide.shape[1:]))
 
 
 op("matmul", matmul, _matmul_first, _matmul_second)
@@ -57,72 +76,80 @@ op("multi_matmul", _chain, _chain_rule, variadic=True)
 # -- einsum: the cotangent takes the operand's place ---------------------------------------------------------------------------
 
 
-def explicit(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[str], str]:
+@lru_cache(maxsize=1024)
+def explicit(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[str, ...], str]:
     """Operand terms and output term, with ellipses as upper-case labels and the output written out.
 
     Parameters
     ----------
     subscripts : str
         As NumPy takes them; labels in lower case.
-    shapes : sequence of tuples
+    shapes : tuple of tuples
         Of the operands.
 
     Examples
     --------
-    >>> explicit("i...,ij->...j", [(2, 3), (2, 4)])
-    (['iA', 'ij'], 'Aj')
-    >>> explicit("ii", [(3, 3)])
-    (['ii'], '')
+    >>> explicit("i...,ij->...j", ((2, 3), (2, 4)))
+    (('iA', 'ij'), 'Aj')
+    >>> explicit("ii", ((3, 3),))
+    (('ii',), '')
     """
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
-    dots = max(
-        (len(shape) - len(t.replace("...", "")) for t, shape in zip(terms, shapes, strict=True) if "..." in t), default=0
-    )
-    spare = [chr(ord("A") + n) for n in range(dots)]
-    full = []
-    for term, shape in zip(terms, shapes, strict=True):
-        width = len(shape) - len(term.replace("...", ""))
-        full.append(term.replace("...", "".join(spare[dots - width :])))
+    lacking = [len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes, strict=True)]
+    dots = max((n for term, n in zip(terms, lacking, strict=True) if "..." in term), default=0)
+    spare = "".join(chr(ord("A") + n) for n in range(dots))
+    full = tuple(term.replace("...", spare[dots - n :]) for term, n in zip(terms, lacking, strict=True))
     if not arrow:
         letters = "".join(terms).replace(".", "")
-        output = "".join(spare) + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
-    return full, output.replace("...", "".join(spare))
+        output = spare + "".join(sorted(c for c in set(letters) if letters.count(c) == 1))
+    return full, output.replace("...", spare)
 
 
 def _einsum(*xs: Any, subscripts: str) -> Any:
-    terms, output = explicit(subscripts, [x.shape for x in xs])
-    return einsum(",".join(terms) + "->" + output, *xs)
+    terms, output = explicit(subscripts, tuple(x.shape for x in xs))
+    return einsum(f"{','.join(terms)}->{output}", *xs)
+
+
+@lru_cache(maxsize=1024)
+def _way_back(subscripts: str, shapes: tuple[tuple[int, ...], ...], k: int) -> tuple[str, Any, Any]:
+    """How the cotangent of operand `k` comes from the value's: an einsum with the other operands, a shape, a full shape.
+
+    A label that has its whole length in the cotangent or in another operand is kept; along the others (which are summed, or
+    broadcast) every element has the same cotangent. The shapes are None where nothing is left to do.
+    """
+    terms, output = explicit(subscripts, shapes)
+    lengths = dict(zip(terms[k], shapes[k], strict=True))
+    reach: dict[str, int] = {}
+    for j, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        for c, n in zip(term, shape, strict=True):
+            if c in output or j != k:
+                reach[c] = max(n, reach.get(c, 0))
+    others = [t for j, t in enumerate(terms) if j != k]
+    kept = "".join(c for c in lengths if c in reach and reach[c] == lengths[c])
+    narrow = tuple(n if c in kept else 1 for c, n in lengths.items())
+    full = tuple(lengths.values())
+    spec = f"{','.join([output, *others])}->{kept}"
+    return spec, None if len(kept) == len(full) else narrow, None if narrow == full else full
 
 
 def _einsum_rule(k: int, g: Any, y: Any, *xs: Any, subscripts: str) -> Any:
-    """Contract the cotangent with the other operands; a label of this one alone gets ones, a repeated one a diagonal."""
+    """Contract the cotangent with the other operands; labels of this one alone are broadcast, repeated ones are a diagonal."""
+    shapes = tuple(x.shape for x in xs)
     if not xs[k].size:
         return lift(np.zeros(xs[k].shape)) if is_object(g) else np.zeros(xs[k].shape, g.dtype)
-    terms, output = explicit(subscripts, [x.shape for x in xs])
-    term = terms[k]
-    labels = "".join(dict.fromkeys(term))
-    others = [x for j, x in enumerate(xs) if j != k]
-    other_terms = [t for j, t in enumerate(terms) if j != k]
-    sizes = dict(zip(term, xs[k].shape, strict=True))
-    reach = dict.fromkeys(labels, 1)
-    for other, x in zip([output, *other_terms], [g, *others], strict=True):
-        reach.update({c: max(n, reach[c]) for c, n in zip(other, x.shape, strict=True) if c in reach})
-    absent = [c for c in labels if not any(c in t for t in [output, *other_terms])]
-    missing = [c for c in labels if c in absent or reach[c] < sizes[c]]
-    ones = np.ones([sizes[c] for c in missing], dtype=np.int64 if is_object(g) else g.dtype)
-    padding = [lift(ones) if is_object(g) else ones] if missing else []
-    pulled = einsum(
-        ",".join([output, *other_terms, *(["".join(missing)] if missing else [])]) + "->" + labels, g, *others, *padding
-    )
-    wanted = tuple(sizes[c] for c in labels)
-    pulled = unbroadcast(pulled, wanted) if pulled.shape != wanted else pulled
-    return _on_diagonal(pulled, labels, term, xs[k].shape)
+    back, narrow, full = _way_back(subscripts, shapes, k)
+    pulled = einsum(back, g, *xs[:k], *xs[k + 1 :])
+    if narrow is not None:
+        pulled = pulled.reshape(narrow)
+    if full is not None:
+        pulled = np.broadcast_to(pulled, full, subok=True)
+    term = explicit(subscripts, shapes)[0][k]
+    return pulled if len(set(term)) == len(term) else _on_diagonal(pulled, term, shapes[k])
 
 
-def _on_diagonal(pulled: Any, labels: str, term: str, shape: tuple[int, ...]) -> Any:
-    if labels == term:
-        return pulled
+def _on_diagonal(pulled: Any, term: str, shape: tuple[int, ...]) -> Any:
+    labels = list(dict.fromkeys(term))
     out = lift(np.zeros(shape)) if is_object(pulled) else np.zeros(shape, pulled.dtype)
     grid = np.indices(pulled.shape)
     out[tuple(grid[labels.index(c)] for c in term)] = np.asarray(pulled)

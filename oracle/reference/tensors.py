@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .evaluate import find
 from .graph import NOTHING, Node, compute, pull_back
 from .op import OPS, Op
 
@@ -46,7 +47,11 @@ def _operator(name: str) -> tuple[Operator, Operator, Operator]:
 
 
 def _comparison(ufunc: np.ufunc) -> Operator:
-    return lambda self, other: ufunc(self.data, np.asarray(other))
+    return lambda self, other: ufunc(self.data, _plain(other))
+
+
+def _plain(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x
 
 
 def _raised(x: Tensor, exponent: Any) -> tuple[Op, tuple[Any, ...]]:
@@ -270,7 +275,7 @@ class Tensor:
         if grad is None:
             seed = np.ones_like(data)
         else:
-            given = np.asarray(grad)
+            given = np.asarray(_plain(grad))
             try:
                 seed = np.broadcast_to(given, data.shape).astype(data.dtype)
             except ValueError:
@@ -400,7 +405,7 @@ class Tensor:
         return (self[n] for n in range(len(self)))
 
     def __contains__(self, x: Any) -> bool:
-        return bool((self.data == np.asarray(x)).any())
+        return bool((self.data == _plain(x)).any())
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -454,13 +459,14 @@ class Tensor:
 
 def _index(index: Any) -> tuple[Any, ...]:
     """An index as a tuple, with arrays of its own where it has arrays."""
-    parts = index if isinstance(index, tuple) else (index,)
-    plain = (slice, int, type(None), type(Ellipsis))
-    return tuple(p if isinstance(p, plain) and not isinstance(p, bool) else np.array(p, dtype=_index_dtype(p)) for p in parts)
+    return tuple(map(_index_part, index if isinstance(index, tuple) else (index,)))
 
 
-def _index_dtype(part: Any) -> Any:
-    return np.intp if isinstance(part, (list, tuple)) and not part else None
+def _index_part(part: Any) -> Any:
+    if part is None or part is Ellipsis or isinstance(part, slice) or type(part) is int:
+        return part
+    array = np.array(_plain(part), dtype=np.intp if isinstance(part, (list, tuple)) and not part else None)
+    return int(array) if array.ndim == 0 and array.dtype.kind in "iu" else array
 
 
 def _array(x: Any, dtype: Any, copy: bool) -> np.ndarray:
@@ -560,7 +566,7 @@ def apply(name: str, *operands: Any, constant: bool | None = None, **params: Any
     Parameters
     ----------
     name : str
-        One of `OPS`.
+        One of `adjudge.oracle.reference.OPS`.
     *operands : tensors, array_like
     constant : bool, optional
         Whether the result is a constant; left out, it is one if all operands are.
@@ -572,4 +578,4 @@ def apply(name: str, *operands: Any, constant: bool | None = None, **params: Any
     >>> apply("sum", [[1.0, 2.0], [3.0, 4.0]], axis=0)
     Tensor([4., 6.])
     """
-    return record(OPS[name], operands, params, constant)
+    return record(find(name), operands, params, constant)

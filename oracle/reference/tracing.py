@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -25,24 +25,27 @@ class Traced(Tensor):
 
     remembers = True
 
-    def _cut(self, what: str) -> NoReturn:
-        raise Cut(
-            f"{what} takes the numbers out of the function's argument, and loses their derivative: "
-            "keep to NumPy's functions, and build arrays from parts with numpy.stack, or in numpy.zeros_like of the argument"
-        )
+    def _known(self, what: str) -> np.ndarray:
+        """The numbers, if no derivative is lost with them."""
+        if not self.constant:
+            raise Cut(
+                f"{what} takes the numbers out of the function's argument, and loses their derivative: "
+                "keep to NumPy's functions, and build arrays from parts with numpy.stack, or in numpy.zeros_like of the argument"
+            )
+        return self._now().data
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
-        self._cut("numpy.asarray (or an assignment into an array)")
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._known("numpy.asarray (or an assignment into an array)"), dtype=dtype, copy=copy)
 
-    def __float__(self) -> NoReturn:
-        self._cut("float() (or an assignment into an array)")
+    def __float__(self) -> float:
+        return float(self._known("float() (or an assignment into an array)").item())
 
-    def __int__(self) -> NoReturn:
-        self._cut("int()")
+    def __int__(self) -> int:
+        return int(self._known("int()").item())
 
-    def item(self) -> NoReturn:
-        """Refuse."""
-        self._cut("item()")
+    def item(self) -> Any:
+        """The only element of a constant, as a Python number."""
+        return self._known("item()").item()
 
     def copy(self, *, constant: bool | None = None) -> Tensor:
         """The same values under another name."""
@@ -52,8 +55,8 @@ class Traced(Tensor):
 
     def astype(self, dtype: Any, casting: Any = "unsafe", copy: bool = True, *, constant: bool | None = None) -> Tensor:
         """The same values as floats of another width."""
-        if np.dtype(dtype).kind != "f" and not self.constant:
-            self._cut(f"astype({np.dtype(dtype).name})")
+        if np.dtype(dtype).kind != "f":
+            return Traced(self._known(f"astype({np.dtype(dtype).name})"), dtype=dtype)
         return record(POSITIVE, (self,), {"dtype": np.dtype(dtype).name}, constant)
 
 
