@@ -58,10 +58,10 @@ class Model:
     unit: float | None
     flush: bool
 
-    @cached_property
+    @property
     def loss(self) -> float:
         """What a result near zero may lose absolutely: the smallest subnormal, or where those are flushed, the normal."""
-        limits = np.finfo(self.dtype)
+        limits = np.finfo(self.dtype)  # NumPy keeps one object a dtype
         return float(limits.tiny if self.flush else limits.smallest_subnormal)
 
     @property
@@ -124,17 +124,16 @@ class Enclosure:
 
 def enclose(truths: Sequence[Any], honest: Sequence[Any], model: Model) -> list[Enclosure]:
     """Enclosures from the balls of the two runs, an array each; called at high precision."""
-    shapes = [t.shape for t in truths]
     truth, rough = (s.boxed(np.concatenate([np.asarray(x).reshape(-1) for x in xs])) for xs in (truths, honest))
     nearest = s.to_float(truth)
     reach = s.to_float(_abs_upper(np.asarray(rough - truth)))
     radius = s.to_float(_radius(np.asarray(truth)))
-    with np.errstate(all="ignore"):
-        ulp = np.maximum(np.abs(nearest) * model.ulp, model.loss)
-        allowance = np.where(np.isnan(reach), np.inf, reach) * (1 + 2.0**-50) + ulp
-    # Zeros that nothing computes are exactly zero in every honest computation.
-    allowance[(reach == 0) & (nearest == 0)] = 0.0
-    cuts = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
+    if not np.isfinite(reach).all():
+        reach[np.isnan(reach)] = np.inf
+    allowance = reach * (1 + 2.0**-50) + np.maximum(np.abs(nearest) * model.ulp, model.loss)
+    if not reach.all():  # zeros that nothing computes are exactly zero in every honest computation
+        allowance[(reach == 0) & (nearest == 0)] = 0.0
+    cuts = list(itertools.accumulate((t.size for t in truths), initial=0))
     return [
         Enclosure(
             t,
@@ -193,8 +192,8 @@ class Certificate:
         """How far an answer may be off by loss of digits alone: bounds for the value, and for each gradient.
 
         The principle, stated once: an error is loss of digits when rounding explains it, that is when every value the
-        program computes or is given may be off by `LOSSY_ULPS` units in the last place, every result may underflow, and the
-        gradient comes from the formulas that textbooks have.
+        program computes or is given may be off by `LOSSY_ULPS` units in the last place, every result may underflow, and
+        value and gradient come from the formulas that textbooks have.
         """
         assert self.value is not None
         branches = s.Branches(script=self.branches.script, decided=self.branches.decided)
@@ -202,7 +201,7 @@ class Certificate:
         with s.working(model.dtype, branches, model.unit, model.loss, model.flush) as run:
             blur = arb(1, LOSSY_ULPS * model.ulp)
             inputs = [x * blur for x in _lifted(self.question.program)]
-            values = forward(self.question.program, inputs, run, after=lambda x: x * blur)
+            values = forward(self.question.program, inputs, run, after=lambda x: x * blur, textbook=True)
             pulled, _ = backward(self.question.program, values, s.lift(self.question.cotangent), run, textbook=True, poles=True)
         with s.exact(self.bits):
             value = s.to_float(_abs_upper(np.asarray(values[-1] - self.value.balls)))
