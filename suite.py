@@ -33,11 +33,14 @@ from hypothesis.errors import Flaky
 from . import __version__
 from .backends import BackendError, load
 from .oracle.blame import Blame, blame
-from .oracle.judge import FAILING, GRAVITY, Finding, Judgement, certificate_for, judge
+from .oracle.certificate import as_question
+from .oracle.judge import FAILING, GRAVITY, Finding, Judgement, certificate_for
+from .oracle.judge import judge as verdict_on
 from .oracle.legs import Witness, exact_differences, opinion, taylor
-from .oracle.program import Question
+from .oracle.program import Program, Question
 from .reports.case import Case
 from .reports.ledger import Ledger, shipped_ledger
+from .reports.records import Summary, summarise
 from .strategies import questions
 from .strategies.catalogue import CATALOGUE as ROWS
 from .strategies.smaller import smaller
@@ -49,6 +52,8 @@ __all__ = [
     "Profile",
     "Settings",
     "Task",
+    "check",
+    "judge",
     "perform",
     "replay",
     "run",
@@ -193,7 +198,7 @@ class Examiner:
         """Judge one question; a failure is put to every leg."""
         start = time.perf_counter()
         certificate = certificate_for(question, self.backend)
-        judgement = judge(question, self.backend, certificate)
+        judgement = verdict_on(question, self.backend, certificate)
         legs = self.settings.legs
         said = [Witness("balls", "agrees")] if "balls" in legs and certificate.decided else []
         if certificate.decided and "series" in legs:
@@ -309,7 +314,50 @@ def _magnitudes(x: np.ndarray) -> list[float]:
 
 def replay(question: Question, backend: Any) -> Judgement:
     """Judge a stored question again."""
-    return judge(question, backend)
+    return verdict_on(question, backend)
+
+
+def judge(program: Program | Question, backend: Any, cotangent: Any = None) -> Judgement:
+    """Judge a backend's answer to one program.
+
+    Parameters
+    ----------
+    program : Program or Question
+    backend : str or Backend
+        What `adjudge.backends.load` takes, or what it gives.
+    cotangent : array, optional
+        Of the shape of the program's value; ones if left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from adjudge import Program, judge
+    >>> judge(Program.of([np.array([0.5, 25.0])], [("tanh", [0])]), "mirror").verdict
+    'correct'
+    """
+    question = as_question(program, cotangent) if isinstance(program, Program) else program
+    return verdict_on(question, load(backend) if isinstance(backend, str) else backend)
+
+
+def check(backend: str, **asked: Any) -> Summary:
+    """Do what `adjudge check` does, and summarise it.
+
+    Parameters
+    ----------
+    backend : str
+        As `adjudge.backends.load` takes it.
+    **asked
+        Further fields of `Settings`: `profile`, `ops`, `dtypes`, `seed`, `max_time`, `jobs`, `legs`, `ledger`, `strict`.
+
+    Returns
+    -------
+    Summary
+        Its `status()` is the exit status of the command.
+    """
+    settings = Settings(backend, **asked)
+    records: list[dict[str, Any]] = []
+    run(settings, records.append)
+    return summarise(records, selected(settings.ops))
 
 
 def witnesses(judgement: Judgement, backend: Any) -> list[Witness]:
