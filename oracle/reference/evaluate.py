@@ -35,23 +35,24 @@ def _ufunc_parts(step: Step) -> tuple[dict[str, Any], Any, str | None]:
     return own, own.pop("where", None), own.pop("dtype", None)
 
 
-def step_forward(step: Step, operands: Sequence[Any]) -> Any:
+def step_forward(step: Step, operands: Sequence[Any], textbook: bool = False) -> Any:
     """The value of one step."""
     op = find(step.op)
+    compute = op.textbook_value if textbook and op.textbook_value is not None else op.forward
     if not op.elementwise:
-        return _array(op.forward(*operands, **step.params))
+        return _array(compute(*operands, **step.params))
     own, mask, dtype = _ufunc_parts(step)
     *given, out = operands if mask is not None else (*operands, None)
     if dtype and not any(s.is_object(x) for x in given):
         given = [np.asarray(x, dtype) for x in given]
     if mask is None:
-        return _array(op.forward(*given, **own))
+        return _array(compute(*given, **own))
     inside = np.broadcast_to(np.asarray(mask), np.shape(out))
     # What lies outside the mask is never computed, so it may be outside the domain: the operands are taken inside it only.
     value = out.copy()
     picked = [np.broadcast_to(x, out.shape, subok=True)[inside] for x in given]
     if inside.any():
-        value[inside] = op.forward(*picked, **own)
+        value[inside] = compute(*picked, **own)
     return _array(value)
 
 
@@ -86,6 +87,7 @@ def forward(
     inputs: Sequence[Any],
     branches: s.Branches | None = None,
     after: Callable[[Any], Any] | None = None,
+    textbook: bool = False,
 ) -> list[Any]:
     """All values of a program, the inputs first.
 
@@ -98,12 +100,14 @@ def forward(
         Told which step runs, so that comparisons are found again at another precision.
     after : callable, optional
         Applied to each step's result: an error that a model of computation adds.
+    textbook : bool
+        Use the formulas that libraries commonly use.
     """
     values = [_array(x) if s.is_object(x) else x for x in inputs]
     for number, step in enumerate(program.steps):
         if branches is not None:
             branches.at((number, "value"))
-        value = step_forward(step, [values[a] for a in step.args])
+        value = step_forward(step, [values[a] for a in step.args], textbook)
         values.append(value if after is None else after(value))
     return values
 

@@ -41,6 +41,8 @@ class Op:
         It only ever separates `lossy` from `wrong`.
     elementwise : bool
         The op broadcasts, and its rules give arrays of the value's shape; gradients are summed back to the operand's shape.
+    textbook_value : callable, optional
+        The same for the value: what libraries commonly compute in place of `forward`, where it loses digits.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Op:
     variadic: bool = False
     textbook: tuple[Rule | None, ...] | None = None
     elementwise: bool = False
+    textbook_value: Rule | None = None
 
     def pull(self, k: int, g: Any, y: Any, operands: Sequence[Any], params: dict[str, Any], textbook: bool = False) -> Any:
         """The cotangent of operand `k`, in its shape."""
@@ -82,8 +85,8 @@ def op(name: str, forward: Rule, *rules: Rule | None, **more: Any) -> None:
     OPS[name] = Op(name, forward, rules, **more)
 
 
-def elementwise(name: str, forward: Rule, *rules: Rule | None, textbook: Any = None) -> None:
+def elementwise(name: str, forward: Rule, *rules: Rule | None, textbook: Any = None, **more: Any) -> None:
     """Put an elementwise op on the table; a single textbook rule may stand without its tuple."""
     if callable(textbook):
         textbook = (textbook,)
-    OPS[name] = Op(name, forward, rules, elementwise=True, textbook=textbook)
+    OPS[name] = Op(name, forward, rules, elementwise=True, textbook=textbook, **more)

@@ -106,18 +106,23 @@ def _underflown(array: np.ndarray) -> np.ndarray:
     return np.asarray(np.frompyfunc(lambda b: b if b == 0 else b + ball, 1, 1)(array), dtype=object)
 
 
-@contextmanager
-def _set(bits: int, mode: _Mode, order: int | None = None) -> Iterator[Branches]:
-    global _mode
-    before, bits_before, cap_before = _mode, flint.ctx.prec, flint.ctx.cap
-    _mode = mode
-    flint.ctx.prec = bits
-    if order is not None:
-        flint.ctx.cap = order
-    try:
-        yield mode.branches
-    finally:
-        _mode, flint.ctx.prec, flint.ctx.cap = before, bits_before, cap_before
+class _set:
+    """Context: flint's precision, its series' length, and the mode, for as long as it lasts."""
+
+    def __init__(self, bits: int, mode: _Mode, order: int | None = None) -> None:
+        self.bits, self.mode, self.order = bits, mode, order
+
+    def __enter__(self) -> Branches:
+        global _mode
+        self.before = _mode, flint.ctx.prec, flint.ctx.cap
+        _mode, flint.ctx.prec = self.mode, self.bits
+        if self.order is not None:
+            flint.ctx.cap = self.order
+        return self.mode.branches
+
+    def __exit__(self, *problem: object) -> None:
+        global _mode
+        _mode, flint.ctx.prec, flint.ctx.cap = self.before
 
 
 def exact(bits: int, branches: Branches | None = None) -> Any:
@@ -207,6 +212,7 @@ def coefficient(x: Any, order: int) -> arb:
     return x[order] if isinstance(x, arb_series) else x if order == 0 else arb(0)
 
 
+_constant_term = np.frompyfunc(lambda x: coefficient(x, 0), 1, 1)
 _to_series = np.frompyfunc(lambda x, v: arb_series([arb(x), arb(v)]), 2, 1)
 
 
@@ -231,8 +237,8 @@ def zero(x: Balls) -> np.ndarray:
 
 
 def to_float(x: Balls) -> np.ndarray:
-    """Midpoints as float64."""
-    return np.asarray(np.asarray(x).astype(np.float64))
+    """Midpoints as float64; of series, their constant terms'."""
+    return np.asarray((_constant_term(np.asarray(x)) if _mode.series else np.asarray(x)).astype(np.float64))
 
 
 # -- elementary functions ------------------------------------------------------------------------------------------------------
@@ -341,6 +347,11 @@ sqrt = _kernel(np.sqrt, arb.sqrt, arb_series.sqrt)
 cbrt = _kernel(np.cbrt, _b_cbrt, _odd(_s_cbrt))
 sinc = _kernel(np.sinc, arb.sinc_pi, _s_sinc)
 sinc_derivative = _kernel(_f_dsinc, _b_dsinc, _s_dsinc)
+
+
+def zeros(shape: Any, like: Any) -> Any:
+    """Zeros, for use beside `like`."""
+    return lift(np.zeros(shape)) if is_object(like) else np.zeros(shape, like.dtype)
 
 
 def pi(like: Any) -> Any:

@@ -103,7 +103,7 @@ def _take(x: Any, index: Any) -> Any:
     return x.reshape(-1)[where.reshape(-1)].reshape(where.shape)
 
 
-def _scatter(g: Any, shape: tuple[int, ...], where: np.ndarray) -> Any:
+def scatter(g: Any, shape: tuple[int, ...], where: np.ndarray) -> Any:
     """Add the elements of `g` up at flat positions `where` of a zero array."""
     flat = lift(np.zeros(math.prod(shape))) if is_object(g) else np.zeros(math.prod(shape), g.dtype)
     if is_object(g):
@@ -114,7 +114,7 @@ def _scatter(g: Any, shape: tuple[int, ...], where: np.ndarray) -> Any:
     return flat.reshape(shape)
 
 
-op("getitem", _take, lambda g, y, x, index: _scatter(g, x.shape, positions(x.shape, index)))
+op("getitem", _take, lambda g, y, x, index: scatter(g, x.shape, positions(x.shape, index)))
 
 
 def _written(shape: tuple[int, ...], value_shape: tuple[int, ...], index: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -144,9 +144,9 @@ def _setitem_rule(g: Any, y: Any, x: Any, value: Any, index: Any) -> Any:
 
 def _assigned_rule(g: Any, y: Any, x: Any, value: Any, index: Any) -> Any:
     where, source = _written(x.shape, value.shape, index)
-    return _scatter(g.reshape(-1)[where], value.shape, source)
+    return scatter(g.reshape(-1)[where], value.shape, source)
 
 
 op("setitem", _setitem, _setitem_rule, _assigned_rule)
 
-__all__ = ["normalise_axes", "positions"]
+__all__ = ["normalise_axes", "positions", "scatter"]
