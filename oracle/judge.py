@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog
 
-from .certificate import Certificate, Enclosure, certify
+from .certificate import CONDITION, Certificate, Enclosure, certify
 from .program import Input, Question, letter
 from .reference.evaluate import as_numpy
 
@@ -258,9 +258,9 @@ def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
 
 
 def _ulps(error: np.ndarray, truth: Enclosure) -> float:
-    """The largest error in units in the last place, of which the dtype's smallest number is the least."""
-    units = error / np.maximum(np.abs(truth.nearest) * truth.model.ulp, truth.model.loss)
-    units = np.where(truth.ill_conditioned, 0.0, units)
+    """The largest error in units in the last place, of elements that are not mostly cancellation."""
+    size = np.abs(truth.nearest)
+    units = np.where(truth.allowance <= size * CONDITION, error / np.maximum(size * truth.model.ulp, truth.model.loss), 0.0)
     return float(np.nan_to_num(units, nan=0.0, posinf=1e300).max(initial=0.0))
 
 
