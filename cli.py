@@ -318,12 +318,15 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, ve
         summary.add(record)
         terminal.record(record)
 
+    gone = ""
     try:
         with terminal:
             suite.run(settings, emit)
     except KeyboardInterrupt:
         if not summary.end:
             emit({"kind": "end", "seconds": time.monotonic() - began, "interrupted": True})
+    except BackendError as problem:
+        gone = str(problem)
     finally:
         if records is not None:
             records.close()
@@ -332,6 +335,8 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, ve
     terminal.close(strict=strict, folder=folder)
     for note in notes:
         click.echo(f"note: {note}", err=True)
+    if gone:
+        _refuse(gone)
     return summary.status(strict)
 
 

@@ -16,6 +16,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -561,10 +562,19 @@ def _start_worker(settings: Settings, records: Any) -> None:
     _worker = Examiner(settings), records
 
 
-def _work(task: Task, deadline: float) -> None:
+def _work(task: Task, deadline: float) -> int:
+    """Perform a task in a worker, and return how many records it sent."""
     assert _worker is not None
     examiner, records = _worker
-    perform(task, examiner, records.put, deadline)
+    sent = 0
+
+    def emit(record: dict[str, Any]) -> None:
+        nonlocal sent
+        sent += 1
+        records.put(record)
+
+    perform(task, examiner, emit, deadline)
+    return sent
 
 
 def run(settings: Settings, emit: Emit) -> None:
@@ -580,7 +590,7 @@ def run(settings: Settings, emit: Emit) -> None:
     Raises
     ------
     BackendError
-        If the backend cannot be loaded.
+        If the backend cannot be loaded, or takes the process down with it.
     KeyboardInterrupt
         After an "end" record that says so.
     """
@@ -615,15 +625,19 @@ def _all(every: list[Task], examiner: Examiner, emit: Emit, deadline: float) -> 
     context = multiprocessing.get_context("spawn")
     records = context.Queue()
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(examiner.settings, records))
+    sent = received = 0
     try:
         pending = {pool.submit(_work, task, deadline) for task in every}
-        while pending:
+        while pending or received < sent:
             done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
-            _drain(records, emit)
-            for future in done:
-                future.result()
-        time.sleep(0.05)
+            received += _drain(records, emit)
+            sent += sum(future.result() for future in done)
+    except BrokenProcessPool as problem:
         _drain(records, emit)
+        raise BackendError(
+            f"{examiner.backend.name} ended the process that asked it (a segmentation fault, or out of memory?); "
+            "what was judged until then is kept, and -j 1 shows where it happens"
+        ) from problem
     finally:
         processes = list((getattr(pool, "_processes", None) or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
@@ -631,12 +645,15 @@ def _all(every: list[Task], examiner: Examiner, emit: Emit, deadline: float) -> 
             process.terminate()
 
 
-def _drain(records: Any, emit: Emit) -> None:
+def _drain(records: Any, emit: Emit) -> int:
+    """Pass on what has come, and return how many records that was."""
+    received = 0
     while True:
         try:
             emit(records.get_nowait())
         except queue.Empty:
-            return
+            return received
+        received += 1
 
 
 def _header(examiner: Examiner) -> dict[str, Any]:

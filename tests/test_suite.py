@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import adjudge
+from adjudge.backends import BackendError
 from adjudge.oracle import Program
 from adjudge.oracle.reference import OPS
 from adjudge.suite import Settings, run
@@ -70,9 +71,10 @@ def test_a_fault_is_found_shrunk_and_blamed() -> None:
 
 
 def test_a_fault_in_one_op_is_blamed_on_it_within_programs_of_many() -> None:
-    every = records(spoilt("factor 1 + 1e-6", "exp"), ops=("composition",), dtypes=("float64",))
-    blamed = {r["blamed"] for r in of("failure", every)}
-    assert blamed == {"exp"}
+    every = records(spoilt("sign flip", "exp"), ops=("composition",), dtypes=("float64",))
+    blamed = [r["blamed"] for r in of("failure", every)]
+    assert "exp" in blamed
+    assert set(blamed) <= {"exp", "accumulation"}, blamed  # two flipped signs may hide each other in a step alone
 
 
 def test_a_wrong_rule_of_ours_is_a_disagreement_and_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +91,15 @@ def test_what_a_backend_lacks_is_one_record() -> None:
     )
     outcomes = of("outcome", records("lacking.py", dtypes=("float64",)))
     assert [r["verdict"] for r in outcomes] == ["unsupported"]
+
+
+def test_a_backend_that_ends_its_process_is_said_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("deadly.py").write_text(
+        "import os\nfrom adjudge.backends.mirror import *\nname = 'deadly'\n\n\n"
+        "def vjp(program, inputs, cotangent):\n    os._exit(3)\n"
+    )
+    with pytest.raises(BackendError, match="deadly ended the process that asked it"):
+        records("deadly.py", ops=("sin", "cos"), jobs=2)
 
 
 def test_time_is_kept() -> None:
