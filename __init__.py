@@ -4,10 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .examine import judge
     from .oracle.certificate import certify
     from .oracle.gradient import NotCertified, assert_gradient, gradient
     from .oracle.program import Program
-    from .suite import check, judge
+    from .suite import check
 
 __all__ = ["NotCertified", "Program", "assert_gradient", "certify", "check", "gradient", "judge"]
 __version__ = "0.1.0"
@@ -20,7 +21,7 @@ _ROOMS = {
     "certify": "oracle.certificate",
     "check": "suite",
     "gradient": "oracle.gradient",
-    "judge": "suite",
+    "judge": "examine",
 }
 
 

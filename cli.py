@@ -208,9 +208,9 @@ def check(
     judged = _backend(backend)
     if ledger is not None:
         _ledger(ledger, judged.name)
-    from . import suite
+    from .examine import Settings
 
-    settings = suite.Settings(
+    settings = Settings(
         backend, profile, _selected(ops, expression), _dtypes(dtypes, judged), seed, max_time, jobs,
         tuple(dict.fromkeys(("balls", *legs))), ledger, strict_accuracy,
     )  # fmt: skip
@@ -397,9 +397,9 @@ def _record(case: Case, judgement: Judgement) -> dict[str, Any]:
 
 def _replayed(case: Case, judged: Any) -> tuple[int, str, Judgement]:
     """A case's status, the sentence about it, and the judgement."""
-    from . import suite
+    from .examine import replay
 
-    judgement = suite.replay(case.question, judged)
+    judgement = replay(case.question, judged)
     if judgement.failed or judgement.verdict == case.verdict != "correct":
         return FAILED, f"{case.id} still fails: {failure_sentence(_record(case, judgement), judged.name)}", judgement
     if judgement.verdict in ("undecided", "unsupported"):
@@ -473,7 +473,7 @@ def _unwritten(judged: Any) -> str:
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where ids are looked up.")
 def explain(case: str, backend: str | None, report_dir: str) -> int:
     """Show what every leg says of a case, which step is to blame, and the case as a script."""
-    from . import suite
+    from .examine import witnesses
 
     if case == "all":
         _refuse("explain takes one case; `adjudge replay all` takes them all")
@@ -483,7 +483,7 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
     console = make_console()
     console.print(sentence)
     console.print(f"\n{found.question.program}\n", soft_wrap=True)
-    console.print(witness_table(w.to_json() for w in suite.witnesses(judgement, judged)))
+    console.print(witness_table(w.to_json() for w in witnesses(judgement, judged)))
     if status == FAILED:
         blamed = blame(judgement, judged)
         console.print(f"\nTo blame: {blamed.op} ({blamed.note}).")
@@ -523,11 +523,11 @@ def ledger_list(backend: str, path: str | None) -> int:
 @click.option("--ledger", "path", type=click.Path(), metavar="FILE", help="This ledger, in place of the shipped one.")
 def ledger_check(backend: str, path: str | None) -> int:
     """Replay every entry's case: status 1 if one does not fail as it says, or does not explain its own case."""
-    from . import suite
+    from .examine import Examiner, Settings
 
     judged = _backend(backend)
     entries = _ledger(path, judged.name).entries
-    examiner = suite.Examiner(suite.Settings(backend, legs=("balls",), ledger=path))
+    examiner = Examiner(Settings(backend, legs=("balls",), ledger=path))
     records = {record["id"]: record for record in examiner.ledger_records()}
     if not records:
         _refuse(f"no ledger entry of backend {judged.name} applies to its version {examiner.version}")

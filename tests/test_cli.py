@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from adjudge import __version__, cli, suite
+from adjudge.examine import Settings
 from adjudge.oracle.certificate import as_question
 from adjudge.oracle.judge import VERDICTS
 from adjudge.oracle.program import Program
@@ -270,7 +271,7 @@ def test_settings_come_from_pyproject_and_the_command_line_outdoes_them(run: Run
     ],
 )
 def test_k_chooses_by_name_and_family(run: Run, monkeypatch: pytest.MonkeyPatch, expression: str, ops: set[str]) -> None:
-    asked: list[suite.Settings] = []
+    asked: list[Settings] = []
     monkeypatch.setattr(suite, "run", lambda settings, emit: asked.append(settings))
     run("check", "own.py", "--no-report", "-k", expression)
     assert set(asked[0].ops) == ops

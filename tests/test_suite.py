@@ -10,9 +10,10 @@ import pytest
 
 import adjudge
 from adjudge.backends import BackendError
+from adjudge.examine import Settings
 from adjudge.oracle import Program
 from adjudge.oracle.reference import OPS
-from adjudge.suite import Settings, run
+from adjudge.suite import run
 
 SPOILT = '''
 """The mirror with a fault of its own."""

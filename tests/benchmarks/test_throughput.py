@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adjudge.suite import Examiner, Settings, perform, tasks
+from adjudge.examine import Examiner, Settings
+from adjudge.suite import perform, tasks
 
 
 @pytest.mark.parametrize("backend", ["mirror", "mygrad"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adjudge.suite import Examiner, Settings
+from adjudge.examine import Examiner, Settings
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from adjudge.suite import COMPOSITION, Examiner, perform, selected, tasks
+from adjudge.examine import Examiner
+from adjudge.suite import COMPOSITION, perform, selected, tasks
 
 
 @pytest.mark.parametrize("op", selected(()))
