@@ -135,7 +135,10 @@ def in_numpy(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
     if op in ("iadd", "isub", "imul", "itruediv", "ipow", "setitem"):
         x, *rest = operands
         x = np.array(x)
-        return getattr(operator, op)(x, *rest) if op != "setitem" else operator.setitem(x, params["index"], *rest) or x
+        if op != "setitem":
+            return getattr(operator, op)(x, *rest)
+        x[params["index"]] = rest[0]
+        return x
     if op in ("concatenate", "stack"):
         return getattr(np, op)(operands, **params)
     if op == "einsum":
