@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -93,14 +94,14 @@ def _floats(arrays: Sequence[Any]) -> list[np.ndarray]:
     given = [np.asarray(a) for a in arrays]
     for n, x in enumerate(given):
         if x.dtype.kind not in "fiub" or x.dtype.itemsize > 8:
-            raise TypeError(f"argument {n} is of {x.dtype}: gradients are certified for float16, float32 and float64; convert it")
+            raise TypeError(f"argument {n} is of {x.dtype}: it must be float16, float32 or float64; convert it")
     if not any(x.dtype.kind == "f" for x in given):
         kinds = ", ".join(str(x.dtype) for x in given) or "no arguments"
         raise TypeError(f"nothing to differentiate by among {kinds}: give floats, 2.0 for 2")
     return given
 
 
-# -- truth -----------------------------------------------------------------------------------------------------------------------
+# -- truth ---------------------------------------------------------------------------------------------------------------------
 
 
 def _pulled_back(program: Program, bits: int, script: Sequence[int] = ()) -> tuple[Any, list[Any], s.Branches]:
@@ -115,10 +116,8 @@ def _pulled_back(program: Program, bits: int, script: Sequence[int] = ()) -> tup
 def _at_rising_precision(program: Program, script: Sequence[int] = ()) -> Iterator[tuple[Any, list[Any], s.Branches, int]]:
     bits = FIRST_BITS
     while bits <= LAST_BITS:
-        try:
+        with suppress(s.Undecided):
             yield *_pulled_back(program, bits, script), bits
-        except s.Undecided:
-            pass
         bits *= 2
 
 
@@ -237,7 +236,7 @@ def _operands(args: Sequence[int], values: Sequence[Any], broken: np.ndarray) ->
     return f"at {place} the operand{'s are' if len(words) > 1 else ' is'} {' and '.join(words)}" if words else f"at {place}"
 
 
-# -- other people's gradients -------------------------------------------------------------------------------------------------------
+# -- other people's gradients --------------------------------------------------------------------------------------------------
 
 
 class _Given:

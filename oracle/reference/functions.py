@@ -251,7 +251,7 @@ for _name in ("atleast_1d", "atleast_2d", "atleast_3d"):
 #: NumPy's functions that only move elements about.
 MOVING = (
     "diagonal", "flip", "fliplr", "flipud", "rot90", "take", "take_along_axis", "tile", "split", "array_split",
-    "hsplit", "vsplit", "dsplit", "rollaxis", "compress", "delete",
+    "hsplit", "vsplit", "dsplit", "rollaxis", "delete",
 )  # fmt: skip
 #: Functions that tell of values what has no derivative.
 TELLING = (
@@ -286,7 +286,8 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
 
 def _product(a: Any, b: Any, inner: int) -> Tensor:
     """Over the last axis of `a` and axis `inner` of `b`; of scalars the plain product."""
-    if not np.ndim(a) or not np.ndim(b):
+    a, b = (x if isinstance(x, Tensor) else np.asarray(x) for x in (a, b))
+    if not a.ndim or not b.ndim:
         return F.multiply(a, b)
     return F.matmul(a, b) if np.ndim(a) <= 2 == np.ndim(b) and inner == -2 else _tensordot(a, b, (-1, max(inner, -np.ndim(b))))
 
@@ -349,7 +350,9 @@ COMPOSED: dict[str, Function] = {
 # fmt: on
 
 
-def _composed(compose: Function) -> Function:
+def _composed(name: str, compose: Function) -> Function:
+    compose.__name__ = compose.__qualname__ = name
+
     def function(*args: Any, constant: bool | None = None, **kwargs: Any) -> Any:
         made = compose(*args, **kwargs)
         return made if constant is None else record(POSITIVE, (made,), constant=constant)
@@ -358,7 +361,7 @@ def _composed(compose: Function) -> Function:
 
 
 for _name, _made in COMPOSED.items():
-    named(_name, _composed(_made))
+    named(_name, _composed(_name, _made))
 for _name in MOVING:
     named(_name, _moved(getattr(np, _name)))
 

@@ -236,7 +236,7 @@ def zero(x: Balls) -> np.ndarray:
     return np.asarray(_is_zero(np.asarray(x)), dtype=bool)
 
 
-def to_float(x: Balls) -> np.ndarray:
+def to_float(x: Any) -> np.ndarray:
     """Midpoints as float64; of series, their constant terms'."""
     return np.asarray((_constant_term(np.asarray(x)) if _mode.series else np.asarray(x)).astype(np.float64))
 
@@ -614,7 +614,7 @@ def _contracted(terms: Sequence[str], output: str, operands: Sequence[Any]) -> A
     return boxed(np.add.reduce(rows, axis=-1))
 
 
-def _ball_products(products: Products, a: np.ndarray, b: np.ndarray) -> Balls:
+def _ball_products(products: Products, a: np.ndarray, b: np.ndarray) -> Any:
     """Products of matrices of balls, one by one."""
     first, second = products.stacks(a, b)
     out = np.empty((len(first), first.shape[1], second.shape[2]), object)

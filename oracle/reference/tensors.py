@@ -129,7 +129,7 @@ class Tensor:
     argmin: Callable[..., np.ndarray]
     argsort: Callable[..., np.ndarray]
 
-    __slots__ = ("__weakref__", "_node", "_nulled", "_parent", "_recipe")
+    __slots__ = ("__weakref__", "_node", "_nulled", "_parent", "_recipe", "_source")
 
     #: Whether constants, too, remember how they were computed.
     remembers = False
@@ -138,12 +138,12 @@ class Tensor:
     #: For a view: the tensor it is a view of, and the op that takes it from there.
     _parent: Tensor | None
     _recipe: Recipe | None
+    #: For a view: the array that it was taken from.
+    _source: np.ndarray | None
     #: For a view: the gradient of the base that this view's gradient has been nulled from.
     _nulled: np.ndarray | None
 
-    def __init__(
-        self, x: Any, *, dtype: Any = None, constant: bool | None = None, copy: bool = True, ndmin: int = 0
-    ) -> None:
+    def __init__(self, x: Any, *, dtype: Any = None, constant: bool | None = None, copy: bool = True, ndmin: int = 0) -> None:
         if constant is not None and not isinstance(constant, bool):
             raise TypeError(f"constant={constant!r} says neither yes nor no: give True, False or None")
         data = _array(x, dtype, copy)
@@ -157,6 +157,7 @@ class Tensor:
 
     def _hold(self, node: Node, parent: Tensor | None = None, recipe: Recipe | None = None) -> None:
         self._node, self._parent, self._recipe, self._nulled = node, parent, recipe, None
+        self._source = None if parent is None else parent._node.data
 
     # -- what it denotes -----------------------------------------------------------------------------------------------
 
@@ -169,8 +170,9 @@ class Tensor:
                 self._node.grad = node.grad
             return self._node
         above = parent._now()
-        if node.cleared or node.operands[0] is not above:
+        if node.cleared or node.operands[0] is not above or self._source is not above.data:
             assert self._recipe is not None
+            self._source = above.data
             self._node = compute(self._recipe[0], (above,), self._recipe[1], node.constant, remember=True)
         return self._node
 
@@ -191,7 +193,7 @@ class Tensor:
     def grad(self) -> np.ndarray | None:
         """The derivative of the last terminus by this tensor: an array of its shape and dtype, or None."""
         base = self.base
-        if base is None or base.constant:
+        if base is None or base.constant or self.constant:
             return self._node.grad
         whole = base._node.grad
         return None if whole is None or whole is self._nulled else self._seen_in(whole)

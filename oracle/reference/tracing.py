@@ -30,7 +30,7 @@ class Traced(Tensor):
         if not self.constant:
             raise Cut(
                 f"{what} takes the numbers out of the function's argument, and loses their derivative: "
-                "keep to NumPy's functions, and build arrays from parts with numpy.stack, or in numpy.zeros_like of the argument"
+                "keep to NumPy's functions, and build arrays with numpy.stack, or in numpy.zeros_like of the argument"
             )
         return self._now().data
 
