@@ -12,8 +12,8 @@ class BuildPackage(build_py):
     def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
         """As setuptools does, without those files."""
         found = super().find_package_modules(package, package_dir)
-        if package == "adjudge.tests":  # of the tests only the conformance suite is for others
-            return [entry for entry in found if not entry[1].startswith(("test_", "tutorial"))]
+        if package == "adjudge.tests":  # of the tests only the conformance suite and the tutorial are for others
+            return [entry for entry in found if not entry[1].startswith("test_")]
         return [entry for entry in found if package != "adjudge" or entry[1] not in OUTSIDE]
 
 
