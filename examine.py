@@ -132,7 +132,10 @@ class Examiner:
         self.version = next(iter(self.backend.versions().values()), "0")
         self.ledger = Ledger.read(settings.ledger) if settings.ledger else shipped_ledger(self.backend.name)
         self.dtypes = settings.dtypes or tuple(getattr(self.backend, "dtypes", ("float64", "float32")))
-        self.library, self.library_ledger = _library(self.backend.name) if "jax" in settings.legs else (None, Ledger())
+        self.library: Any = None
+        self.library_ledger = Ledger()
+        if "jax" in settings.legs:
+            self.library, self.library_ledger = _library(self.backend.name)
 
     def examine(self, question: Question, differences: bool = False, library: bool = False) -> Outcome:
         """Judge one question; a failure is put to every leg."""

@@ -1,4 +1,4 @@
-"""Smaller questions that fail alike: after Hypothesis has shrunk what it drew, single elements and rounder numbers are tried."""
+"""Smaller questions that fail alike: after Hypothesis has shrunk what it drew, single elements and round numbers are tried."""
 
 from __future__ import annotations
 

@@ -93,11 +93,12 @@ def test_wrong_formulas_are_wrong(name: str) -> None:
 
 @pytest.mark.parametrize("op", ["tanh", "expm1", "sinc"])
 def test_where_textbooks_lose_digits_a_wrong_sign_is_still_wrong(op: str) -> None:
-    right: Callable[[Any], Any] = {
+    formulas: dict[str, Callable[[Any], Any]] = {
         "tanh": lambda x: np.cosh(x) ** -2.0,
         "expm1": np.exp,
         "sinc": lambda x: (np.cos(np.pi * x) - np.sinc(x)) / x,
-    }[op]
+    }
+    right = formulas[op]
     assert judge(one(op, [0.4, 0.9]), formula(lambda x: -right(x))).verdict == "wrong"
     assert judge(one(op, [0.4, 0.9]), formula(lambda x: right(x) * (1 + 1e-9))).verdict == "wrong"
 

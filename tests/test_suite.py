@@ -57,7 +57,7 @@ def test_another_seed_draws_others() -> None:
 
 
 def test_processes_share_the_work_and_find_the_same() -> None:
-    asked = {"ops": ("sin", "matmul"), "dtypes": ("float64",)}
+    asked: dict[str, Any] = {"ops": ("sin", "matmul"), "dtypes": ("float64",)}
     assert timeless(records(jobs=2, **asked)) == timeless(records(jobs=1, **asked))
 
 

@@ -272,7 +272,7 @@ METHODS = (
 F = SimpleNamespace(**FUNCTIONS)
 
 
-def _tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     first, second = np.ndim(a), np.ndim(b)
     if isinstance(axes, int):
         axes = (range(first - axes, first), range(axes))
@@ -284,7 +284,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     return F.einsum(f"{''.join(labels[:first])},{''.join(labels[first:])}->{''.join(output)}", a, b)
 
 
-def _product(a: Any, b: Any, inner: int) -> Tensor:
+def _product(a: Any, b: Any, inner: int) -> Any:
     """Over the last axis of `a` and axis `inner` of `b`; of scalars the plain product."""
     a, b = (x if isinstance(x, Tensor) else np.asarray(x) for x in (a, b))
     if not a.ndim or not b.ndim:
@@ -292,14 +292,14 @@ def _product(a: Any, b: Any, inner: int) -> Tensor:
     return F.matmul(a, b) if np.ndim(a) <= 2 == np.ndim(b) and inner == -2 else _tensordot(a, b, (-1, max(inner, -np.ndim(b))))
 
 
-def _diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
+def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     for _ in range(n):
         moved = F.moveaxis(a, axis, -1)
         a = F.moveaxis(moved[..., 1:] - moved[..., :-1], -1, axis)
     return a
 
 
-def _average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Tensor:
+def _average(a: Any, axis: Any = None, weights: Any = None, *, keepdims: bool = False) -> Any:
     if weights is None:
         return F.mean(a, axis=axis, keepdims=keepdims)
     if np.shape(weights) != np.shape(a):
@@ -380,7 +380,7 @@ for _other, _name in {
         ARRAY_FUNCTIONS[_theirs] = FUNCTIONS[_name]
 
 
-def _along_first(function: Function, a: Any, axis: Any = 0, **more: Any) -> Tensor:
+def _along_first(function: Function, a: Any, axis: Any = 0, **more: Any) -> Any:
     """A ufunc's `reduce` and `accumulate` take the first axis if none is given."""
     return function(a, axis=axis, **more)
 

@@ -433,7 +433,7 @@ class Tensor:
     def __pow__(self, exponent: Any) -> Tensor:
         return record(*_raised(self, exponent))
 
-    def __ipow__(self, exponent: Any) -> Tensor:  # type: ignore[misc]  # it is what ** gives
+    def __ipow__(self, exponent: Any) -> Tensor:
         return self._become(*_raised(self, exponent))
 
     _, __rpow__, _ = _operator("power")
@@ -443,7 +443,7 @@ class Tensor:
     __truediv__, __rtruediv__, __itruediv__ = _operator("divide")
     __matmul__, __rmatmul__, __imatmul__ = _operator("matmul")
     __lt__, __le__, __gt__, __ge__ = map(_comparison, (np.less, np.less_equal, np.greater, np.greater_equal))
-    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)  # type: ignore[assignment]  # elementwise, as arrays
+    __eq__, __ne__ = _comparison(np.equal), _comparison(np.not_equal)
     __hash__ = None  # type: ignore[assignment]
 
     def __floordiv__(self, other: Any) -> Any:
