@@ -33,6 +33,10 @@ SHIPPED = tuple(LIBRARIES)
 #: Where the newest release is not the one that adjudge is tested with.
 PINNED = {"torch": "torch==2.13.0"}
 
+#: What libraries are told, unless the user has said otherwise: compiling a kernel takes far longer than judging its few small
+#: calls. Numba then runs as plain Python what MyGrad's GRU would have it compile for every dtype.
+SMALL_CALLS = {"NUMBA_DISABLE_JIT": "1"}
+
 NEEDED = ("name", "versions", "vjp")
 
 
@@ -83,6 +87,8 @@ def load(spec: str) -> Backend:
     >>> load("reference").name
     'reference'
     """
+    for name, value in SMALL_CALLS.items():
+        os.environ.setdefault(name, value)
     if spec in SHIPPED:
         return _shipped(spec)
     place, attribute = _parts(spec)

@@ -43,6 +43,26 @@ def _setitem(x: Any, value: Any, index: Any) -> Any:
     return x.at[index].set(value)
 
 
+def _conv_nd(x: Any, w: Any, stride: Any, padding: Any = 0, dilation: Any = 1) -> Any:
+    axes = x.ndim - 2
+    stride, padding, dilation = ((v,) * axes if isinstance(v, int) else v for v in (stride, padding, dilation))
+    both = jnp.promote_types(x.dtype, w.dtype)
+    return jax.lax.conv_general_dilated(
+        x.astype(both), w.astype(both), stride, [(p, p) for p in padding], rhs_dilation=dilation
+    )
+
+
+def _max_pool(x: Any, pool: Any, stride: Any) -> Any:
+    lead = (1,) * (x.ndim - len(pool))
+    strides = (*lead, *((stride,) * len(pool) if isinstance(stride, int) else stride))
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (*lead, *pool), strides, "VALID")
+
+
+def _likelihood(x: Any, labels: Any, weights: Any = None) -> Any:
+    picked = jnp.take_along_axis(x, labels[:, None], axis=1)[:, 0]
+    return -jnp.mean(picked if weights is None else picked * weights[labels])
+
+
 #: Only what JAX does not spell as NumPy's names and parameters suggest. Its arrays are immutable: ``x += y`` is ``x = x + y``.
 SPELLING: dict[str, Spelling] = composed(jnp) | {
     "iadd": operator.iadd,
@@ -59,6 +79,20 @@ SPELLING: dict[str, Spelling] = composed(jnp) | {
     "stack": lambda *xs, axis=0: jnp.stack(xs, axis),
     "multi_matmul": lambda *xs: jnp.linalg.multi_dot(xs),
     "einsum": lambda *xs, subscripts: jnp.einsum(subscripts, *xs),
+    "relu": jax.nn.relu,
+    "leaky_relu": lambda x, slope: jax.nn.leaky_relu(x, slope),
+    "elu": lambda x, alpha: jax.nn.elu(x, alpha),
+    "selu": jax.nn.selu,
+    "sigmoid": jax.nn.sigmoid,
+    "hard_tanh": lambda x, lower_bound=-1, upper_bound=1: jnp.clip(x, lower_bound, upper_bound),
+    "soft_sign": jax.nn.soft_sign,
+    "softmax": jax.nn.softmax,
+    "logsoftmax": jax.nn.log_softmax,
+    "glu": jax.nn.glu,
+    "conv_nd": _conv_nd,
+    "max_pool": _max_pool,
+    "softmax_crossentropy": lambda x, labels: _likelihood(jax.nn.log_softmax(x), labels),
+    "negative_log_likelihood": _likelihood,
 }
 
 
@@ -150,5 +184,25 @@ SCRIPT = {
         "stack": "{y} = jnp.stack([{xs}]{params})",
         "multi_matmul": "{y} = jnp.linalg.multi_dot([{xs}])",
         "einsum": "{y} = jnp.einsum({subscripts}, {xs})",
+        **{op: f"{{y}} = jax.nn.{op}({{values}})" for op in ("relu", "leaky_relu", "elu", "selu", "sigmoid", "soft_sign")},
+        "hard_tanh": "{y} = jnp.clip({0}, *(b if b is not None else d for b, d in (({lower_bound}, -1), ({upper_bound}, 1))))",
+        **{op: f"{{y}} = jax.nn.{op}({{args}})" for op in ("softmax", "glu")},
+        "logsoftmax": "{y} = jax.nn.log_softmax({args})",
+        "max_pool": (
+            "lead = (1,) * ({0}.ndim - len({pool}))\n"
+            "strides = lead + (len({pool}) * ({stride},) if isinstance({stride}, int) else {stride})\n"
+            '{y} = jax.lax.reduce_window({0}, -jnp.inf, jax.lax.max, lead + {pool}, strides, "VALID")'
+        ),
+        "softmax_crossentropy": "{y} = -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax({0}), {1}[:, None], axis=1)[:, 0])",
+        "negative_log_likelihood": (
+            "x, labels, weights = [{xs}, None][:3]\n"
+            "picked = jnp.take_along_axis(x, labels[:, None], axis=1)[:, 0]\n"
+            "{y} = -jnp.mean(picked if weights is None else picked * weights[labels])"
+        ),
+        "conv_nd": (
+            "each = lambda v, default: ({0}.ndim - 2) * [v or default] if v is None or isinstance(v, int) else list(v)\n"
+            "{y} = jax.lax.conv_general_dilated({0}, {1}, each({stride}, 1), "
+            "[(p, p) for p in each({padding}, 0)], rhs_dilation=each({dilation}, 1))"
+        ),
     },
 }

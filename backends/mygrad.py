@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import mygrad
+import mygrad.nnet
 import numpy as np
 
 from ..oracle.program import Program
@@ -26,7 +27,8 @@ def versions() -> dict[str, str]:
 
 
 #: Where MyGrad keeps its functions; the first that has an op's name has the op.
-ROOMS = (mg, mg.linalg)
+NETWORKS = (mg.nnet.activations, mg.nnet.layers, mg.nnet.losses)
+ROOMS = (mg, mg.linalg, *NETWORKS)
 
 
 def _fresh(x: Any, *others: Any) -> Any:
@@ -64,6 +66,8 @@ SPELLING: dict[str, Spelling] = {
     "stack": lambda *xs, axis=0: mg.stack(xs, axis=axis),
     "multi_matmul": lambda *xs: mg.multi_matmul(xs),
     "einsum": lambda *xs, subscripts: mg.einsum(subscripts, *xs),
+    "batchnorm": lambda x, *beside, eps, given: mg.nnet.batchnorm(x, **dict(zip(given, beside, strict=True)), eps=eps),
+    "negative_log_likelihood": lambda x, y, *weights: mg.nnet.negative_log_likelihood(x, y, weights=(*weights, None)[0]),
 }
 
 
@@ -129,6 +133,12 @@ SCRIPT = {
     "masked": "{y} = mg.{op}({xs}, out=mg.positive({under}, constant={constant}){params})",
     "steps": {
         **{
+            op: f"from mygrad.nnet import {op}\n{{y}} = {op}({{args}})"
+            for room in NETWORKS
+            for op in room.__all__
+            if op not in dir(mg)
+        },
+        **{
             op: "{y} = mg.positive({0}, constant={constant})\n{y} " + sign + " {1}"
             for op, sign in {"iadd": "+=", "isub": "-=", "imul": "*=", "itruediv": "/=", "ipow": "**="}.items()
         },
@@ -143,5 +153,10 @@ SCRIPT = {
         "multi_matmul": "{y} = mg.multi_matmul([{xs}])",
         "einsum": "{y} = mg.einsum({subscripts}, {xs})",
         "norm": "{y} = mg.linalg.norm({args})",
+        "batchnorm": "from mygrad.nnet import batchnorm\n{y} = batchnorm({0}, **dict(zip({given}, [{xs}][1:])), eps={eps})",
+        "negative_log_likelihood": (
+            "from mygrad.nnet import negative_log_likelihood\n"
+            "{y} = negative_log_likelihood({0}, {1}, weights=([{xs}, None])[2])"
+        ),
     },
 }

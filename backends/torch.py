@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from ..oracle.program import Program
 from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out, writes_twice
@@ -83,6 +84,44 @@ def _one_dtype(function: Spelling) -> Spelling:
     return product
 
 
+def _one_axis(function: Spelling) -> Spelling:
+    """A function along one axis; over all of them it is of the flattened array."""
+
+    def along(x: Any, axis: Any = -1) -> Any:
+        if isinstance(axis, tuple):
+            raise Unsupported(f"PyTorch's {function.__name__} takes one axis")
+        return function(x, axis) if axis is not None else function(x.ravel(), 0).reshape(x.shape)
+
+    return along
+
+
+def _conv_nd(x: Any, w: Any, stride: Any, padding: Any = 0, dilation: Any = 1) -> Any:
+    convolve = {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[x.ndim]
+    return convolve(x, w, None, stride, padding, dilation)
+
+
+def _max_pool(x: Any, pool: Any, stride: Any) -> Any:
+    largest = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[len(pool)]
+    lead = x.shape[: x.ndim - len(pool)]
+    out = largest(x.reshape(1, -1, *x.shape[len(lead) :]), pool, stride)
+    return out.reshape(*lead, *out.shape[2:])
+
+
+def _batchnorm(x: Any, *beside: Any, eps: float, given: Any) -> Any:
+    named = dict(zip(given, beside, strict=True))
+    return F.batch_norm(x, None, None, named.get("gamma"), named.get("beta"), True, eps=eps)
+
+
+def _likelihood(x: Any, labels: Any, *weights: Any) -> Any:
+    if any(w.dtype != x.dtype for w in weights):
+        raise Unsupported("PyTorch takes weights of the scores' dtype only")
+    return F.nll_loss(x, labels.long(), *weights, reduction="none").mean()
+
+
+def _margin_ranking_loss(x1: Any, x2: Any, y: Any, margin: float) -> Any:
+    return F.margin_ranking_loss(x1, x2, y.reshape(-1, *(1,) * (x1.ndim - 1)).expand_as(x1), margin)
+
+
 #: These take Python numbers as they are, on either side; every other function takes tensors.
 WITH_NUMBERS: dict[str, Spelling] = {
     "add": operator.add,
@@ -125,6 +164,20 @@ SPELLING: dict[str, Spelling] = composed(torch) | WITH_NUMBERS | {
     "matmul": _one_dtype(torch.matmul),
     "multi_matmul": _one_dtype(lambda *xs: torch.linalg.multi_dot(xs)),
     "einsum": _one_dtype(lambda *xs, subscripts: torch.einsum(subscripts, *xs)),
+    "leaky_relu": lambda x, slope: F.leaky_relu(x, slope),
+    "elu": lambda x, alpha: F.elu(x, alpha),
+    "hard_tanh": lambda x, lower_bound=-1, upper_bound=1: F.hardtanh(x, lower_bound, upper_bound),
+    "soft_sign": F.softsign,
+    "softmax": _one_axis(torch.softmax),
+    "logsoftmax": _one_axis(torch.log_softmax),
+    "glu": lambda x, axis=-1: F.glu(x, axis),
+    "conv_nd": _one_dtype(_conv_nd),
+    "max_pool": _max_pool,
+    "batchnorm": _one_dtype(_batchnorm),
+    "softmax_crossentropy": lambda x, labels: F.cross_entropy(x, labels.long()),
+    "negative_log_likelihood": _likelihood,
+    "multiclass_hinge": lambda x, labels, hinge=1.0: F.multi_margin_loss(x, labels.long(), margin=hinge) * x.shape[1],
+    "margin_ranking_loss": _margin_ranking_loss,
 }  # fmt: skip
 
 

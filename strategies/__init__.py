@@ -3,6 +3,6 @@
 from . import catalogue
 from .arrays import arrays
 from .catalogue import Row, rows
-from .programs import einsum_calls, indices, programs, questions
+from .programs import conv_calls, einsum_calls, indices, programs, questions
 
-__all__ = ["Row", "arrays", "catalogue", "einsum_calls", "indices", "programs", "questions", "rows"]
+__all__ = ["Row", "arrays", "catalogue", "conv_calls", "einsum_calls", "indices", "programs", "questions", "rows"]

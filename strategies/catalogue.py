@@ -17,27 +17,46 @@ from .parameters import Parameters
 __all__ = ["CATALOGUE", "FAMILIES", "KINKS", "Row", "rows"]
 
 
-# -- kinks: how far the operands are from one ------------------------------------------------------------------------------------
+# -- kinks: how far the operands are from one ----------------------------------------------------------------------------------
 
 
-def _gap_of_pairs(*operands: Any) -> np.ndarray:
+def _gap_of_pairs(*operands: Any, **params: Any) -> np.ndarray:
     """Between each two operands, elementwise."""
     together = np.broadcast_arrays(*operands)
     return np.concatenate([np.abs(np.subtract(a, b, dtype=float)).ravel() for j, a in enumerate(together) for b in together[:j]])
 
 
-def _gap_within(x: Any) -> np.ndarray:
+def _gap_within(x: Any, **params: Any) -> np.ndarray:
     """Between neighbours in size of one array."""
     return np.diff(np.sort(x, axis=None))
 
 
+def _gap_to_bounds(x: Any, lower_bound: float = -1, upper_bound: float = 1) -> np.ndarray:
+    """To the nearer of two bounds."""
+    return np.minimum(np.abs(x - lower_bound), np.abs(x - upper_bound)).ravel()
+
+
+def _gap_to_hinge(x: Any, labels: Any, hinge: float = 1.0) -> np.ndarray:
+    """Of the labelled scores' lead over each other one to the hinge."""
+    others = np.arange(x.shape[1]) != labels[:, None]
+    return np.abs(x - np.take_along_axis(x, labels[:, None].astype(int), 1) + hinge)[others]
+
+
+def _gap_to_margin(x1: Any, x2: Any, y: Any, margin: float) -> np.ndarray:
+    """Of the lead of one over the other to the margin."""
+    return np.abs(margin - np.reshape(y, (-1,) + (1,) * (x1.ndim - 1)) * (x1 - x2)).ravel()
+
+
 #: Where an op is not differentiable, or compares: how far from there the operands are.
 KINKS: dict[str, Callable[..., np.ndarray]] = {
-    "":       lambda *operands: np.ones(1),
-    "at 0":   lambda x: np.abs(x).ravel(),
+    "":       lambda *operands, **params: np.ones(1),
+    "at 0":   lambda x, **params: np.abs(x).ravel(),
     "tie":    _gap_of_pairs,
     "order":  _gap_of_pairs,  # no kink, but the larger is looked for
     "within": _gap_within,
+    "bounds": _gap_to_bounds,
+    "hinge":  _gap_to_hinge,
+    "margin": _gap_to_margin,
 }  # fmt: skip
 
 
@@ -53,7 +72,8 @@ class Row:
         One of `FAMILIES`, for reports.
     pattern : str
         How operands go together: "unary", "binary" and "ternary" broadcast, "update" broadcasts to the first operand,
-        "sequence" broadcasts any number; "joint", "pile", "matmul", "chain", "einsum", "assignment".
+        "sequence" broadcasts any number; "joint", "pile", "matmul", "chain", "einsum", "assignment", and for networks
+        "labels", "ranking", "convolution", "batch", "recurrence".
     domains : tuple of str
         One an operand (any number of operands share the one).
     points : tuple
@@ -202,7 +222,7 @@ each("in place",      "update",  "imul",       (R, R),                        (0
 each("in place",      "update",  "itruediv",   (R, NONZERO),                  (0.0, 1e-4),                    FREE)
 each("in place",      "update",  "ipow",       (POSITIVE, EXPONENT),          (1.0, 2.0, -1.0),                FREE,     also=(NONZERO, WHOLE))
 
-# -- whole arrays ----------------------------------------------------------------------------------------------------------------
+# -- whole arrays --------------------------------------------------------------------------------------------------------------
 
 def whole(family: str, pattern: str, op: str, shapes: str, params: Parameters, points: tuple[Special, ...] = (), kink: str = "",
           domain: str = R, value: str = R) -> None:
@@ -246,6 +266,42 @@ whole("joining",        "pile",       "stack",        "any",                p.pi
 
 whole("indexing",       "unary",      "getitem",      "any",                p.encoded_index)
 whole("indexing",       "assignment", "setitem",      "any",                p.encoded_index)
+
+# -- networks ------------------------------------------------------------------------------------------------------------------
+
+each("activations",   "unary",   "relu",       R,                             (0.0, -0.0),                    FREE,     "at 0")
+each("activations",   "unary",   "leaky_relu", R,                             (0.0, -0.0),                    FREE,     "at 0",   params=p.slope)
+each("activations",   "unary",   "elu",        R,                             (0.0, -1e-8, -40.0),            FREE,     "at 0",   params=p.alpha)
+each("activations",   "unary",   "selu",       R,                             (0.0, -1e-8, -40.0),            FREE,     "at 0")
+each("activations",   "unary",   "sigmoid",    R,                             (0.0, 40.0, -40.0),             FREE)
+each("activations",   "unary",   "hard_tanh",  R,                             (1.0, -1.0, 0.5),               FREE,     "bounds", params=p.bounds)
+each("activations",   "unary",   "soft_sign",  R,                             (0.0, 1e5, -1e5),               FREE)
+
+#     family            pattern        op              shapes                parameters       special points   kink      domains
+whole("activations",    "unary",       "softmax",      "an axis",            p.softmax,       ("tie", 40.0))
+whole("activations",    "unary",       "logsoftmax",   "an axis",            p.softmax,       ("tie", 40.0))
+whole("activations",    "unary",       "glu",          "an even axis",       p.glu,           (40.0, -40.0))
+
+def several(family: str, pattern: str, op: str, domains: tuple[str, ...], shapes: str, params: Parameters,
+            points: tuple[Special, ...] = (), kink: str = "") -> None:
+    """One line of the table of ops whose operands each have their own domain."""
+    CATALOGUE[op] = Row(op, family, pattern, domains, points, kink, shapes, params)
+
+
+LABELS, SIGNS, PROBABILITIES, GATES = "integers [0, 9]", "integers [-1, -1] or [1, 1]", "(0, 1]", "[-2, 2]"
+
+#       family          pattern        op                 domain of each operand   shapes               parameters     special points  kink
+several("layers",       "convolution", "conv_nd",         (R,),                    "images",            p.none,        (0.0,))
+several("layers",       "unary",       "max_pool",        (R,),                    "an axis, not empty", p.pools,      ("tie",),       "within")
+several("layers",       "batch",       "batchnorm",       (R,),                    "a batch",           p.epsilon)
+several("layers",       "recurrence",  "gru",             (GATES,),                "a sequence",        p.none,        (0.0,))
+
+several("losses",       "labels",      "softmax_crossentropy",    (R, LABELS),     "scores",            p.none,        (40.0, "tie"))
+several("losses",       "labels",      "negative_log_likelihood", (R, LABELS),     "scores",            p.none)
+several("losses",       "labels",      "focal_loss",      (PROBABILITIES, LABELS), "scores",            p.focal,       (1.0, 0.999, 1e-5))
+several("losses",       "labels",      "softmax_focal_loss",      (R, LABELS),     "scores",            p.focal,       (40.0, "tie"))
+several("losses",       "labels",      "multiclass_hinge", (R, LABELS),            "scores",            p.hinge,       ("tie", 0.5),   "hinge")
+several("losses",       "ranking",     "margin_ranking_loss", (R, R, SIGNS),       "one or two axes, not empty", p.margin, ("tie",),  "margin")
 
 # fmt: on
 

@@ -239,6 +239,67 @@ def encoded_index(choose: Choose, shape: Shape) -> dict[str, Any]:
     return {"index": encode_index(index(choose, shape))}
 
 
+# -- networks ----------------------------------------------------------------------------------------------------------------
+
+# What comparisons see (bounds, margins, hinges) are numbers that every float dtype holds exactly: otherwise ties move.
+_SLOPES = (0.1, 0.01, 0.5, 0, 2, 1, -0.25)
+_BOUNDS = ((-1, 1), (-2, 0.5), (0, 6), (-0.25, 0.25), (1, 3), (-4, -1.5))
+
+
+def _softmaxes(shape: Shape) -> Iterable[dict[str, Any]]:
+    yield from ({}, {}, *({"axis": axis} for axis in _axes(len(shape))[1:]), {"axis": None})
+
+
+def _glus(shape: Shape) -> Iterable[dict[str, Any]]:
+    even = [a for a, n in enumerate(shape) if n % 2 == 0 < n]
+    if even[-1] == len(shape) - 1:
+        yield {}
+    yield from ({"axis": a} for axis in even for a in (axis, axis - len(shape)))
+
+
+def _pools(shape: Shape) -> Iterable[dict[str, Any]]:
+    """Windows over the last one, two or three axes, which end where the axes end."""
+    for count in range(1, min(3, len(shape)) + 1):
+        ways = [[(w, s) for w in (2, 1, 3) for s in (1, 2, 3) if w <= n and (n - w) % s == 0] for n in shape[-count:]]
+        for chosen in itertools.islice(itertools.product(*ways), 40):
+            pool, stride = zip(*chosen, strict=True)
+            yield {"pool": list(pool), "stride": stride[0] if len(set(stride)) == 1 else list(stride)}
+
+
+slope, alpha = (_table(lambda shape, key=key: ({key: n} for n in _SLOPES)) for key in ("slope", "alpha"))  # type: ignore[misc]
+bounds = _table(lambda shape: ({}, {}, *({"lower_bound": low, "upper_bound": high} for low, high in _BOUNDS)))
+softmax, glu, pools = _table(_softmaxes), _table(_glus), _table(_pools)
+hinge = _table(lambda shape: ({}, {}, *({"hinge": n} for n in (0.5, 2, 0, 0.25))))
+margin = _table(lambda shape: ({"margin": n} for n in (1, 0.5, 0, 0.25, 3)))
+focal = _table(
+    lambda shape: ({}, *({"gamma": n} for n in (2, 1, 0.5, 3, 1.5)), *({"alpha": 0.25, "gamma": n} for n in (2, 0, 0.5)))
+)
+epsilon = _table(lambda shape: ({"eps": n} for n in (1e-3, 1.0, 0.1, 1e-8)))
+
+
+@cache
+def _along(n: int) -> tuple[tuple[int, int, int, int], ...]:
+    """Window, stride, dilation and padding of convolutions that end where an axis of `n` ends, the simplest first."""
+    every = [
+        (w, s, d, pad)
+        for pad, d, s, w in itertools.product((0, 1, 2), (1, 2, 3), (1, 2, 3), (2, 1, 3))
+        if (left := n + 2 * pad - (w - 1) * d - 1) >= 0 and left % s == 0 and left // s < 6 and (w > 1 or d == 1)
+    ]
+    return tuple(sorted(every, key=lambda way: way[1] + way[2] + way[3]))
+
+
+DEFAULTS = {"padding": 0, "dilation": 1}
+
+
+def convolution(choose: Choose, shape: Shape) -> tuple[Shape, dict[str, Any]]:
+    """The shape of filters for images of `shape`, with stride, padding and dilation."""
+    window, *settings = zip(*(choose.of(_along(n)) for n in shape[2:]), strict=True)
+    filters, listed = 1 + choose.below(3), choose.below(2)
+    stride, dilation, padding = (list(v) if listed or len(set(v)) > 1 else v[0] for v in settings)
+    params = {"stride": stride, "padding": padding, "dilation": dilation}
+    return (filters, shape[1], *window), {k: v for k, v in params.items() if k == "stride" or v != DEFAULTS[k]}
+
+
 # -- einsum ----------------------------------------------------------------------------------------------------------------
 
 #: What people write, and what is easily got wrong: traces, diagonals, ellipses, implicit and turned outputs, outer products.

@@ -23,6 +23,8 @@ from .catalogue import CATALOGUE, KINKS, Row, rows
 from .choices import Choose
 from .domains import NEAR, SAFE, Domain
 from .shapes import (
+    IMAGES,
+    LARGE_CONVOLUTIONS,
     LARGE_EINSUM,
     LARGE_MATMUL,
     MOST_ELEMENTS,
@@ -34,12 +36,12 @@ from .shapes import (
     partners,
 )
 
-__all__ = ["einsum_calls", "indices", "programs", "questions"]
+__all__ = ["conv_calls", "einsum_calls", "indices", "programs", "questions"]
 
 ANY = Domain("(-inf, inf)")
 #: Gradients beyond this share of the dtype's range are not asked for.
 _FARTHEST = 2.0**-20
-#: One question in so many about `matmul` or `einsum` is large enough for a library's fast path.
+#: One question in so many about `matmul`, `einsum` or `conv_nd` is large enough for a library's fast path.
 LARGE_ONCE_IN = 20
 #: Exact ties of the inputs at most: each doubles the branches of the certificate.
 _MOST_TIES = 5
@@ -227,7 +229,9 @@ class Growth:
             return
         code, which = divmod(code, len(new))
         target, partner = new[which], None
-        if row.kink in ("tie", "order"):
+        if target.dtype.kind != "f":
+            return
+        if row.kink in ("tie", "order", "margin"):
             other = next((v for v in operands if v is not target and not v.domains[0].whole), None)
             if other is not None and np.broadcast_shapes(other.data.shape, target.data.shape) == target.data.shape:
                 partner = np.broadcast_to(other.plain.astype(target.dtype), target.data.shape)
@@ -268,7 +272,7 @@ class Growth:
             return None
         if value.size > max(MOST_ELEMENTS, *(v.data.size for v in operands)):
             return None
-        gaps = KINKS[row.kink](*plain[: len(row.domains)]) if row.kink else np.ones(1)
+        gaps = KINKS[row.kink](*plain[: len(row.domains)], **params) if row.kink else np.ones(1)
         if any(v.computed for v in operands):
             return value if (gaps > SAFE).all() else None
         return value if row.kink == "order" or (gaps == 0).sum() <= _MOST_TIES else None
@@ -282,7 +286,10 @@ class Growth:
             return wanted
         if row.pattern in ("update", "assignment"):
             return operands[0].dtype
-        return np.dtype(np.result_type(*(v.weak for v in operands if v.domains[0].text != "booleans")))
+        telling = [
+            v for v in operands if v.domains[0].text != "booleans" and not (row.pattern == "labels" and v.domains[0].whole)
+        ]
+        return np.dtype(np.result_type(*(v.weak for v in telling)))
 
     # -- the whole ---------------------------------------------------------------------------------------------------------
 
@@ -484,9 +491,71 @@ def _assignment(g: Growth, row: Row, base: Value | None) -> Made:
     return [first, value], {"index": encode_index(index)}
 
 
+def _labels(g: Growth, row: Row, base: Value | None) -> Made:
+    """Scores, a label for each row of them, and for a likelihood now and then weights of the classes, which are constants."""
+    domain = Domain(row.domains[0])
+    g.roles(row, base)
+    first = g.first(row, domain, base)
+    data, classes = first.data.shape
+    operands = [first, g.beside(Domain(f"integers [0, {classes - 1}]"), ((data,),), first)]
+    if row.op in WEIGHTED and g.choose.below(2):
+        operands.append(g.fresh(ANY, (classes,), Look(constant=True)))
+    return operands, row.params(g.choose, first.data.shape)
+
+
+#: Losses that take a weight a class.
+WEIGHTED = ("negative_log_likelihood",)
+
+
+def _ranking(g: Growth, row: Row, base: Value | None) -> Made:
+    """Two arrays of the same shape, and the sign of their difference: one for all, or one a row."""
+    domains, place = g.roles(row, base)
+    first = g.first(row, domains[place], base)
+    shape = first.data.shape
+    other = g.beside(domains[1 - place], (shape,), first, FLOATS, again=False)
+    signs = g.fresh(domains[2], g.choose.of(((), shape[:1])), Look(constant=True, dtype=g.choose.of(("int8", "int64"))))
+    return [*([first, other] if place == 0 else [other, first]), signs], row.params(g.choose, shape)
+
+
+def _convolution(g: Growth, row: Row, base: Value | None) -> Made:
+    (domain, *_), _ = g.roles(row, base)
+    first = base if base is not None else g.fresh(domain, IMAGES[g.shape % len(IMAGES)], g.look)
+    shape, params = p.convolution(g.choose, first.data.shape)
+    operands = [first, g.beside(domain, (shape,), first)]
+    if base is None and g.choose.rarely(LARGE_ONCE_IN):
+        operands, params = _large(g, g.choose.of(LARGE_CONVOLUTIONS)), {"stride": 1}
+    return operands, params
+
+
+def _batch(g: Growth, row: Row, base: Value | None) -> Made:
+    """A batch, and its scale and shift, or one of them, or none."""
+    (domain, *_), _ = g.roles(row, base)
+    first = g.first(row, domain, base)
+    given = [name for name, wanted in (("gamma", 1), ("beta", 2)) if g.choose.of((3, 0, 1, 2)) & wanted]
+    beside = [g.beside(domain, (first.data.shape[1:2],), first, FLOATS) for _ in given]
+    return [first, *beside], {**row.params(g.choose, first.data.shape), "given": given}
+
+
+def _recurrence(g: Growth, row: Row, base: Value | None) -> Made:
+    """A sequence, for each gate two matrices and a vector, and perhaps an initial state, which is a constant."""
+    (domain, *_), _ = g.roles(row, base)
+    first = g.first(row, domain, base)
+    _, data, width = first.data.shape
+    states = 1 + g.choose.below(3)
+    shapes = ((width, states), (states, states), (states,)) * 3
+    operands = [first, *(g.beside(domain, (shape,), first, MATRICES) for shape in shapes)]
+    if g.choose.below(2):
+        operands.append(g.fresh(domain, (data, states), Look(constant=True)))
+    return operands, {}
+
+
+#: Matrices in the layout that most libraries want, some of them constant.
+MATRICES = (PLAIN, PLAIN, Look(constant=True))
+
 PATTERNS: dict[str, Callable[[Growth, Row, Value | None], Made]] = {
     "unary": _broadcasting, "binary": _broadcasting, "ternary": _broadcasting, "update": _broadcasting, "sequence": _sequence,
     "joint": _joint, "pile": _pile, "matmul": _matmul, "chain": _chain, "einsum": _einsum, "assignment": _assignment,
+    "labels": _labels, "ranking": _ranking, "convolution": _convolution, "batch": _batch, "recurrence": _recurrence,
 }  # fmt: skip
 
 
@@ -600,3 +669,26 @@ def einsum_calls(dtype: Any = np.float64) -> st.SearchStrategy[tuple[str, list[n
     1
     """
     return _einsum_calls(np.dtype(dtype))
+
+
+@st.composite
+def _conv_calls(draw: Any, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    choose = Choose(draw)
+    with np.errstate(all="ignore"):
+        (x, w), params = _convolution(Growth(choose, (dtype.name,)), CATALOGUE["conv_nd"], None)
+    return x.data, w.data, params
+
+
+def conv_calls(dtype: Any = np.float64) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray, dict[str, Any]]]:
+    """Convolutions, as images of shape (N, C, …), filters of shape (F, C, …), and ``stride``, ``padding`` and ``dilation``.
+
+    One to three axes; settings are integers, or lists of one integer an axis, with which the windows end where the axes end.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> x, filters, params = find(conv_calls(), lambda call: call[0].ndim == 4)
+    >>> x.shape, filters.shape, params
+    ((1, 1, 3, 3), (1, 1, 2, 2), {'stride': 1})
+    """
+    return _conv_calls(np.dtype(dtype))

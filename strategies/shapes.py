@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import cache
 
 __all__ = [
-    "KINDS", "LARGE_EINSUM", "LARGE_MATMUL", "MOST_ELEMENTS", "SHAPES", "Shape", "chain", "fits", "matmul_partners", "partners",
+    "IMAGES", "KINDS", "LARGE_CONVOLUTIONS", "LARGE_EINSUM", "LARGE_MATMUL", "MOST_ELEMENTS", "SHAPES", "Shape", "chain",
+    "fits", "matmul_partners", "partners",
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
@@ -28,6 +29,12 @@ KINDS: dict[str, Callable[[Shape], bool]] = {
     "one or two axes": lambda shape: 0 < len(shape) < 3,
     "two elements": lambda shape: math.prod(shape) > 1,
     "sides from 2": lambda shape: len(shape) > 0 and min(shape) > 1,
+    "an even axis": lambda shape: any(n % 2 == 0 < n for n in shape),
+    "one or two axes, not empty": lambda shape: 0 < len(shape) < 3 and 0 not in shape,
+    "scores": lambda shape: len(shape) == 2 and 0 not in shape and shape[1] > 1,
+    "a batch": lambda shape: len(shape) > 1 and 0 not in shape and math.prod(shape) > 2 * shape[1],
+    "a sequence": lambda shape: len(shape) == 3 and 0 not in shape,
+    "images": lambda shape: 2 < len(shape) < 6 and 0 not in shape,
 }
 
 #: For each such wish the shapes to draw from, the simplest first; ordinary ones three times as often.
@@ -97,4 +104,14 @@ LARGE_EINSUM: tuple[tuple[str, tuple[Shape, Shape]], ...] = (
     ("ij,jk->ik", ((32, 32), (32, 16))), ("ij,kj->ik", ((16, 32), (33, 32))), ("bij,bjk->bik", ((3, 8, 32), (3, 32, 24))),
     ("ijk,kl->ijl", ((4, 16, 16), (16, 16))), ("ijk,jkl->li", ((8, 4, 16), (4, 16, 32))), ("ji,jk", ((32, 24), (32, 24))),
     ("...ij,...jk->...ik", ((2, 16, 32), (32, 17))),
+)  # fmt: skip
+
+#: Batches of images of one to three axes.
+IMAGES: tuple[Shape, ...] = (
+    (1, 1, 3), (1, 1, 4), (2, 1, 3), (1, 2, 4), (2, 2, 5), (1, 1, 7), (3, 2, 1), (1, 1, 3, 3), (1, 1, 4, 3), (2, 1, 3, 4),
+    (1, 2, 3, 3), (2, 2, 2, 3), (1, 3, 2, 2), (1, 1, 5, 4), (1, 1, 6, 2), (1, 1, 1, 4), (1, 1, 2, 3, 2), (2, 1, 2, 2, 2),
+    (1, 2, 3, 2, 2), (1, 1, 3, 3, 3),
+)  # fmt: skip
+LARGE_CONVOLUTIONS: tuple[tuple[Shape, Shape], ...] = (
+    ((2, 3, 9, 9), (4, 3, 3, 3)), ((1, 2, 60), (8, 2, 5)), ((4, 2, 8, 6), (3, 2, 2, 1)), ((1, 2, 5, 4, 5), (3, 2, 2, 1, 2)),
 )  # fmt: skip

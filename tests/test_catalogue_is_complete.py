@@ -7,6 +7,7 @@ import pytest
 from adjudge.strategies.catalogue import CATALOGUE
 
 mg = pytest.importorskip("mygrad")
+nnet = pytest.importorskip("mygrad.nnet")
 
 #: MyGrad's second name for the same function, and the catalogue's name.
 ALIASES = {"abs": "absolute", "true_divide": "divide", "amax": "max", "amin": "min"}
@@ -33,6 +34,9 @@ NOT_DIFFERENTIABLE = {
     "takes only the shape of its operand": {"empty_like", "full_like", "ones_like", "zeros_like"},
     "makes a tensor: the way in, not an operation": {"astensor", "tensor"},
     "runs an operation that it is given": {"execute_op"},
+    "makes weights from a shape": {
+        "constant", "dirac", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "normal", "uniform",
+    },
 }  # fmt: skip
 
 #: Differentiable, and without a row.
@@ -40,8 +44,9 @@ NOT_YET: dict[str, str] = {}
 
 
 def differentiable() -> set[str]:
-    """Names of MyGrad's public functions that take `constant`, its universal functions included."""
-    spaces = {**vars(mg), **{name: f for name, f in vars(mg.linalg).items() if name == "norm"}}
+    """Names of MyGrad's public functions that take `constant`, its universal functions and those of its `nnet` included."""
+    rooms = (nnet.activations, nnet.layers, nnet.losses, nnet.initializers)
+    spaces = {**vars(mg), "norm": mg.linalg.norm, **{name: getattr(room, name) for room in rooms for name in room.__all__}}
     found = set()
     for name, f in spaces.items():
         if name.startswith("_") or not callable(f) or f is mg.ufunc:

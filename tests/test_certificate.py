@@ -28,13 +28,19 @@ WITNESSED = {
     "arccoth": (lambda x: mpmath.atanh(1 / x), 1.001), "sqrt": (mpmath.sqrt, 3.0), "cbrt": (mpmath.cbrt, 2.0),
     "reciprocal": (lambda x: 1 / x, 0.3), "square": (lambda x: x * x, 0.3), "negative": (lambda x: -x, 0.3),
     "positive": (lambda x: x, 0.3), "absolute": (abs, -0.3),
+    "relu": (lambda x: max(x, 0), 0.3), "leaky_relu": (lambda x: x * mpmath.mpf(0.25), -0.3),
+    "elu": (lambda x: 2 * mpmath.expm1(x), -0.3), "sigmoid": (lambda x: 1 / (1 + mpmath.exp(-x)), -30.0),
+    "selu": (lambda x: mpmath.mpf(1.0507009873554804934) * mpmath.mpf(1.6732632423543772848) * mpmath.expm1(x), -0.3),
+    "hard_tanh": (lambda x: x, 0.3), "soft_sign": (lambda x: x / (1 + abs(x)), -7.0),
 }  # fmt: skip
+#: What some of them must be told.
+PARAMS = {"leaky_relu": {"slope": 0.25}, "elu": {"alpha": 2.0}}
 
 
 @pytest.mark.parametrize("op", WITNESSED)
 def test_values_and_slopes_are_mpmaths(op: str) -> None:
     f, x = WITNESSED[op]
-    c = certify(Program.of([np.array(x)], [(op, [0])]))
+    c = certify(Program.of([np.array(x)], [(op, [0], PARAMS.get(op, {}))]))
     with mpmath.workdps(80):
         value, slope = f(mpmath.mpf(x)), mpmath.diff(f, mpmath.mpf(x), h=mpmath.mpf(2) ** -80)
         assert c.value is not None

@@ -14,6 +14,7 @@ from adjudge.backends import mirror
 from adjudge.backends.faults import FAULTS, Faulty
 from adjudge.oracle import Program, Question, Step, judge
 from adjudge.oracle.certificate import as_question, certify
+from adjudge.oracle.program import Input
 from adjudge.oracle.reference import OPS
 from adjudge.strategies import questions
 from adjudge.strategies.catalogue import CATALOGUE
@@ -81,10 +82,14 @@ def _uneven(question: Question, op: str, change) -> bool:  # type: ignore[no-unt
 
 def fanned(question: Question) -> Question:
     """The same program, and beside it the squares of its first variable: that is used twice, the first time by the op."""
-    program = question.program
-    x, last = program.variables[0], len(program.inputs) + len(program.steps) - 1
-    more = [Step("sum", (last,)), Step("multiply", (x, x)), Step("sum", (last + 2,)), Step("add", (last + 1, last + 3))]
-    return as_question(Program(program.inputs, (*program.steps, *more)))
+    program, weights = question.program, len(question.program.inputs)
+    x, last = program.variables[0], weights + len(program.steps)
+    steps = [Step(step.op, tuple(a + (a >= weights) for a in step.args), step.params) for step in program.steps]
+    more = [
+        Step("multiply", (last, weights)), Step("sum", (last + 1,)), Step("multiply", (x, x)), Step("sum", (last + 3,)),
+        Step("add", (last + 2, last + 4)),
+    ]  # fmt: skip
+    return as_question(Program((*program.inputs, Input(question.cotangent, constant=True)), (*steps, *more)))
 
 
 TABLE: dict[str, list[int]] = {name: [] for name in FAULTS}

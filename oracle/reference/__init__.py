@@ -31,11 +31,13 @@ from .mistakes import ClearedGraph
 from .op import OPS, Op
 from .tensors import Tensor, apply
 
+from . import activations, layers, losses, nnet  # isort: skip  # op tables whose functions are in nnet alone: after the others
+
 __all__ = [
-    "OPS", "ClearedGraph", "Op", "Tensor", "UnknownOp", "apply", "arange", "asarray", "astensor", "backward", "e",
-    "elementwise", "empty", "empty_like", "eye", "forward", "full", "full_like", "geomspace", "identity", "inf", "linalg",
-    "linear", "linspace", "logspace", "nan", "newaxis", "ones", "ones_like", "pi", "random", "reductions", "shaping", "tensor",
-    "zeros", "zeros_like",
+    "OPS", "ClearedGraph", "Op", "Tensor", "UnknownOp", "activations", "apply", "arange", "asarray", "astensor",
+    "backward", "e", "elementwise", "empty", "empty_like", "eye", "forward", "full", "full_like", "geomspace",
+    "identity", "inf", "layers", "linalg", "linear", "linspace", "logspace", "losses", "nan", "newaxis", "nnet", "ones",
+    "ones_like", "pi", "random", "reductions", "shaping", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 

@@ -188,6 +188,7 @@ def power_slope(x: Any, z: Any) -> Any:
 
 def power_log(y: Any, x: Any) -> Any:
     """D x**z / dz = x**z log x, and its limit 0 where the power is 0."""
+    x = x if is_object(x) else x * 1.0  # NumPy takes the logarithm of a small integer in half precision
     gone = ~truthy(x)
     if not gone.any():
         return y * log(x)

@@ -24,7 +24,7 @@ def reshaping(name: str, forward: Any) -> None:
 
 
 reshaping("reshape", lambda x, shape: x.reshape(as_tuple(shape)))
-reshaping("ravel", lambda x: x.reshape(-1))
+reshaping("ravel", lambda x: x.ravel())
 reshaping("flatten", lambda x: x.reshape(-1))
 reshaping("squeeze", lambda x, axis=None: np.squeeze(x, as_tuple(axis)))
 reshaping("expand_dims", lambda x, axis: np.expand_dims(x, as_tuple(axis)))

@@ -174,6 +174,7 @@ class Tensor:
             assert self._recipe is not None
             self._source = above.data
             self._node = compute(self._recipe[0], (above,), self._recipe[1], node.constant, remember=True)
+            self._node.grad = node.grad if node.cleared else None
         return self._node
 
     @property
