@@ -115,7 +115,7 @@ def _batchnorm(x: Any, *beside: Any, eps: float, given: Any) -> Any:
 def _likelihood(x: Any, labels: Any, *weights: Any) -> Any:
     if any(w.dtype != x.dtype for w in weights):
         raise Unsupported("PyTorch takes weights of the scores' dtype only")
-    return F.nll_loss(x, labels.long(), *weights, reduction="none").mean()
+    return F.nll_loss(x, labels.long(), weights[0] if weights else None, reduction="none").mean()
 
 
 def _margin_ranking_loss(x1: Any, x2: Any, y: Any, margin: float) -> Any:
