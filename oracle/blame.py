@@ -62,6 +62,8 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
     for number, step in enumerate(program.steps):
         operands = {a: values[a] for a in step.args}
         cotangent = cotangents[len(program.inputs) + number]
+        if cotangent is None and finding.verdict == "crash":  # nothing comes of the step, and yet it is computed
+            cotangent = np.zeros(np.shape(values[len(program.inputs) + number]), question.cotangent.dtype)
         if cotangent is None or any(v is None for v in operands.values()):
             continue
         alone = _alone(program, number, operands, cotangent)

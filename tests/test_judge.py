@@ -243,6 +243,21 @@ def test_the_faulty_step_of_a_longer_program_is_blamed() -> None:
     assert blame(found, broken).op == "exp"
 
 
+def test_a_step_that_nothing_comes_of_is_blamed_where_it_raises() -> None:
+    class Refusing(Pretender):
+        """Raises wherever a program takes an exponential."""
+
+        def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+            if "exp" in program.ops:
+                raise ValueError("no exponentials today")
+            return mirror.vjp(program, inputs, cotangent)
+
+    program = Program.of([np.array([0.5, 2.0])], [("exp", [0]), ("sin", [0])])
+    found = judge(as_question(program), Refusing())
+    assert found.verdict == "crash"
+    assert blame(found, Refusing()).op == "exp"
+
+
 def test_a_dropped_term_is_blamed_on_accumulation() -> None:
     program = Program.of([[0.3, 0.7]], [("sin", [0]), ("exp", [0]), ("multiply", [1, 2])])
 
