@@ -232,6 +232,7 @@ def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, An
     operands = [question.program.inputs[a].data for a in step.args if a < len(question.program.inputs)]
     return {
         "op": blamed.op,
+        "ops": judgement.question.program.ops,
         "verdict": finding.verdict,
         "where": finding.where.split(" ")[0],
         "dtype": judgement.question.program.working_dtype.name,
@@ -243,8 +244,7 @@ def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, An
         "repeated": len(set(step.args)) < len(step.args),
         "layouts": [i.layout for i in judgement.question.program.inputs],
         "reason": finding.reason,
-        "ndims": [x.ndim for x in operands],
-        "empty": any(x.size == 0 for x in operands),
+        "shapes": [x.shape for x in operands],
     }
 
 

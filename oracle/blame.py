@@ -26,7 +26,7 @@ class Blame:
     op : str
         Its op, or "accumulation".
     alone : Question or None
-        The step as a question of its own, which fails as well.
+        The step as a question of its own; it fails as well, unless the note says otherwise.
     note : str
         One sentence.
     """
@@ -41,7 +41,8 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
     """Judge each step of a failing program by itself.
 
     Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded.
-    The first step is to blame that alone has a finding of the same verdict.
+    The first step is to blame that alone has a finding of the same verdict. Where none has, and the value is wrong or nothing
+    comes back at all, it is the step with which that begins: how an operand lies in memory, say, does not show in one alone.
 
     Parameters
     ----------
@@ -69,9 +70,28 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
         alone = _alone(program, number, operands, cotangent)
         if any(f.verdict == finding.verdict for f in judge(alone, backend).findings):
             return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone")
+    if finding.where in ("value", "program"):
+        for number, step in enumerate(program.steps):
+            begun = _beginning(question, number, values, cotangents)
+            if any(f.verdict == finding.verdict for f in judge(begun, backend).findings):
+                operands = {a: values[a] for a in step.args}
+                alone = _alone(program, number, operands, begun.cotangent)
+                return Blame(
+                    number, step.op, alone, f"with step {number} ({step.op}) it begins, though that step is right alone"
+                )
     return Blame(
         None, "accumulation", None, "every step is right alone: the fault is in accumulation (fan-out, broadcasting, aliasing)"
     )
+
+
+def _beginning(question: Question, number: int, values: list[Any], cotangents: list[Any]) -> Question:
+    """The question as far as step `number`."""
+    program = Program(question.program.inputs, question.program.steps[: number + 1])
+    place = len(program.inputs) + number
+    cotangent = (
+        cotangents[place] if cotangents[place] is not None else np.ones(np.shape(values[place]), question.cotangent.dtype)
+    )
+    return Question(program, cotangent, question.directions)
 
 
 def _computed(program: Program, backend: Any) -> list[Any]:

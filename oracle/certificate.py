@@ -161,9 +161,8 @@ class Certificate:
         None where the truth could not be found; then `trouble` says why.
     gradients : tuple
         One `Enclosure` an input, None for constants. At a kink, of the first choice of branches.
-    vertices : tuple of tuples
-        At a kink the gradients of every choice of branches at the tied comparisons: their convex hull contains the Clarke
-        subdifferential. Empty elsewhere.
+    choices : tuple of Certificate
+        At a kink one for every choice of branches at the tied comparisons. Empty elsewhere.
     trouble : str
         Why nothing can be said ("" where something can).
     """
@@ -173,7 +172,7 @@ class Certificate:
     bits: int
     value: Enclosure | None
     gradients: tuple[Enclosure | None, ...]
-    vertices: tuple[tuple[Enclosure | None, ...], ...] = ()
+    choices: tuple[Certificate, ...] = ()
     trouble: str = ""
     branches: s.Branches = field(default_factory=s.Branches, repr=False)
 
@@ -185,7 +184,12 @@ class Certificate:
     @property
     def kink(self) -> bool:
         """Whether the program is not differentiable here."""
-        return len(self.vertices) > 1
+        return len(self.choices) > 1
+
+    @property
+    def vertices(self) -> tuple[tuple[Enclosure | None, ...], ...]:
+        """The gradients of every choice: their convex hull contains the Clarke subdifferential."""
+        return tuple(c.gradients for c in self.choices)
 
     @cached_property
     def lossy(self) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...]]:
@@ -262,8 +266,7 @@ def certify(
     if troubled is not None:
         return troubled
     return Certificate(
-        question, model, max(c.bits for c in every), first.value, every[0].gradients,
-        tuple(c.gradients for c in every), branches=every[0].branches,
+        question, model, max(c.bits for c in every), first.value, every[0].gradients, tuple(every), branches=every[0].branches,
     )  # fmt: skip
 
 
