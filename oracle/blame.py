@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from .reference import scalars as s
 from .reference.evaluate import backward, forward
 
 __all__ = ["Blame", "blame"]
+
+#: Verdicts about a number, the gravest first: what is graver in one step may be less so at the end of the program.
+NUMBERS = ("non-finite", "wrong", "outside subdifferential", "lossy")
 
 
 @dataclass(frozen=True)
@@ -29,20 +33,24 @@ class Blame:
         The step as a question of its own; it fails as well, unless the note says otherwise.
     note : str
         One sentence.
+    alike : Finding or None
+        What stands against the step alone.
     """
 
     step: int | None
     op: str
     alone: Question | None
     note: str
+    alike: Finding | None = None
 
 
 def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) -> Blame:
     """Judge each step of a failing program by itself.
 
     Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded.
-    The first step is to blame that alone has a finding of the same verdict. Where none has, and the value is wrong or nothing
-    comes back at all, it is the step with which that begins: how an operand lies in memory, say, does not show in one alone.
+    The first step is to blame that alone has a finding of the same verdict, or a graver one about its numbers. Where none has,
+    and the value is wrong or nothing comes back at all, it is the step with which that begins: how an operand lies in memory,
+    say, does not show in one alone.
 
     Parameters
     ----------
@@ -68,8 +76,9 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
         if cotangent is None or any(v is None for v in operands.values()):
             continue
         alone = _alone(program, number, operands, cotangent)
-        if any(f.verdict == finding.verdict for f in judge(alone, backend).findings):
-            return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone")
+        alike = _alike(judge(alone, backend).findings, finding)
+        if alike is not None:
+            return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone", alike)
     if finding.where in ("value", "program"):
         for number, step in enumerate(program.steps):
             begun = _beginning(question, number, values, cotangents)
@@ -82,6 +91,13 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
     return Blame(
         None, "accumulation", None, "every step is right alone: the fault is in accumulation (fan-out, broadcasting, aliasing)"
     )
+
+
+def _alike(findings: Sequence[Finding], finding: Finding) -> Finding | None:
+    """What of a step's own findings explains a finding of the program: the same verdict, or a number that is worse."""
+    same = [f for f in findings if f.verdict == finding.verdict]
+    worse = NUMBERS[: NUMBERS.index(finding.verdict)] if finding.verdict in NUMBERS else ()
+    return next(iter((*same, *(f for f in findings if f.verdict in worse))), None)
 
 
 def _beginning(question: Question, number: int, values: list[Any], cotangents: list[Any]) -> Question:

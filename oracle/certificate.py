@@ -206,7 +206,9 @@ class Certificate:
             blur = arb(1, LOSSY_ULPS * model.ulp)
             inputs = [x * blur for x in _lifted(self.question.program)]
             values = forward(self.question.program, inputs, run, after=lambda x: x * blur, textbook=True)
-            pulled, _ = backward(self.question.program, values, s.lift(self.question.cotangent), run, textbook=True, poles=True)
+            pulled, _ = backward(
+                self.question.program, values, _rounded(self.question.cotangent, model), run, textbook=True, poles=True
+            )
         with s.exact(self.bits):
             value = s.to_float(_abs_upper(np.asarray(values[-1] - self.value.balls)))
             bounds = tuple(
@@ -309,7 +311,7 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             loss = model.loss if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else 0.0
             with s.working(dtype, replay, model.unit, loss, model.flush) as run:
                 rough = forward(program, inputs, run)
-                honest = (rough[-1], backward(program, rough, cotangent, run, poles=poles)[0])
+                honest = (rough[-1], backward(program, rough, _rounded(question.cotangent, model), run, poles=poles)[0])
             if replay.doubtful:
                 return _unknown(question, model, "rounding decides which branch a comparison takes")
         with s.exact(bits):
@@ -323,6 +325,13 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             return Certificate(question, model, bits, enclosed[0], found, branches=attempt)
         bits *= 2
     return _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
+
+
+def _rounded(cotangent: np.ndarray, model: Model) -> Any:
+    """The cotangent as an implementation may take it that works in a narrower dtype than the cotangent has."""
+    with np.errstate(over="ignore"):
+        held = cotangent.astype(model.dtype).astype(cotangent.dtype) == cotangent
+    return s.lift(cotangent) if held.all() else s.lift(cotangent) * arb(1, model.ulp / 2)
 
 
 def _range(values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[float, float]:
