@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from adjudge import Program, certify
-from adjudge.oracle import Input
-from adjudge.oracle import Question
+from adjudge.oracle import Input, Question
 from adjudge.oracle.legs import exact_differences, float_differences, taylor
 from adjudge.oracle.program import encode_index
 from adjudge.oracle.reference import OPS
@@ -185,4 +184,4 @@ def test_a_cotangent_wider_than_the_working_dtype_may_be_rounded() -> None:
     assert truth is not None
     rounded = cotangent.astype(np.float32)
     assert truth.error(rounded[:1] + rounded[1:2]) <= truth.allowance
-    assert truth.allowance < 1e-6
+    assert truth.allowance < 2e-6
