@@ -122,7 +122,7 @@ def _broadcasts(shape: Shape) -> Iterable[dict[str, Any]]:
     """Ones repeated, axes put in front, or nothing at all."""
     repeated = [tuple(k if n == 1 else n for n in shape) for k in (1, 3, 2)]
     every = [(*lead, *r) for lead in ((), (2,), (1,), (2, 3)) for r in repeated]
-    yield from ({"shape": list(s)} for s in dict.fromkeys(every) if math.prod(s) <= MOST_ELEMENTS)
+    yield from ({"shape": list(s)} for s in dict.fromkeys(every) if math.prod(s) <= max(MOST_ELEMENTS, math.prod(shape)))
 
 
 def _transposes(shape: Shape) -> Iterable[dict[str, Any]]:

@@ -20,8 +20,10 @@ from adjudge.oracle.reference import scalars as s
 from adjudge.strategies import arrays, einsum_calls, indices, programs, questions, rows
 from adjudge.strategies.arrays import LARGEST, Special
 from adjudge.strategies.catalogue import CATALOGUE, FAMILIES, KINKS
+from adjudge.strategies.choices import Choose
 from adjudge.strategies.domains import Domain
 from adjudge.strategies.programs import PATTERNS
+from adjudge.strategies.shapes import KINDS as SHAPE_KINDS
 from adjudge.strategies.shapes import MOST_ELEMENTS, SHAPES, partners
 
 EACH = 40
@@ -430,6 +432,15 @@ def test_overrides_that_do_not_matter_shrink_away() -> None:
 def test_a_large_product_shrinks_to_a_small_one() -> None:
     question = smallest(questions("matmul", max_steps=1), lambda question: bool(question.cotangent.size > 1))
     assert max(i.data.size for i in question.program.inputs) <= 12
+
+
+@pytest.mark.parametrize("op", [row.op for row in CATALOGUE.values()])
+def test_there_are_parameters_for_every_shape_that_a_row_takes(op: str) -> None:
+    row = CATALOGUE[op]
+    simplest = Choose(lambda strategy: find(strategy, lambda drawn: True, settings=settings(database=None)))
+    for shape in ((), (0,), (1,), (4,), (2, 0), (2, 4), (1, 2, 3), (4, 5, 5, 5), (2, 1, 3, 2, 30)):
+        if SHAPE_KINDS[row.shapes](shape):
+            assert isinstance(row.params(simplest, shape), dict)
 
 
 # -- usage ---------------------------------------------------------------------------------------------------------------------
