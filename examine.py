@@ -161,19 +161,20 @@ class Examiner:
     def _explain(self, outcome: Outcome) -> None:
         """Blame a step, and look every failing finding up in the ledger: a failure is known if all of them are."""
         judgement = outcome.judgement
-        blamed: dict[str, Blame] = {}
+        blamed: dict[tuple[str, bool], Blame] = {}
         failing = (*FAILING, "lossy") if self.settings.strict else FAILING
         for finding in sorted(judgement.findings, key=lambda f: GRAVITY[f.verdict]):
             if finding.verdict not in (*FAILING, "lossy"):
                 continue
-            if finding.verdict not in blamed:
-                blamed[finding.verdict] = blame(judgement, self.backend, finding)
-            outcome.blamed = outcome.blamed or blamed[finding.verdict]
-            entry = self.ledger.match(facts(judgement, blamed[finding.verdict], finding), self.version)
+            alike = finding.verdict, finding.where == "tangent"
+            if alike not in blamed:
+                blamed[alike] = blame(judgement, self.backend, finding)
+            outcome.blamed = outcome.blamed or blamed[alike]
+            entry = self.ledger.match(facts(judgement, blamed[alike], finding), self.version)
             if entry is not None:
                 outcome.known.append(entry.id)
             elif finding.verdict in failing:
-                outcome.news, outcome.blamed = finding, blamed[finding.verdict]
+                outcome.news, outcome.blamed = finding, blamed[alike]
                 return
 
     def _known_of_library(self, judgement: Judgement) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from importlib.metadata import version
 from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
-from autograd import make_vjp
+from autograd import make_jvp, make_vjp
 
 from ..oracle.program import Program
 from .protocol import Answer, Spelling, Unsupported, composed, composed_words, evaluate, no_out
@@ -59,8 +59,8 @@ def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
     return (SPELLING.get(op) or getattr(anp, op))(*operands, **params)
 
 
-def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
-    """Value and gradients by ``autograd.make_vjp``."""
+def _function(program: Program, inputs: Sequence[Any]) -> tuple[Callable[[Sequence[Any]], Any], tuple[Any, ...]]:
+    """The program as a function of the tuple of its variables, and their values; constants are closed over."""
     leaves = [np.asarray(x) if i.kind == "list" else x for i, x in zip(program.inputs, inputs, strict=True)]
 
     def run(variables: Sequence[Any]) -> Any:
@@ -69,8 +69,13 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
             given[number] = variables[place]
         return evaluate(program, given, _apply)[-1]
 
-    gradients: list[np.ndarray | None] = [None] * len(leaves)
-    variables = tuple(leaves[number] for number in program.variables)
+    return run, tuple(leaves[number] for number in program.variables)
+
+
+def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+    """Value and gradients by ``autograd.make_vjp``."""
+    run, variables = _function(program, inputs)
+    gradients: list[np.ndarray | None] = [None] * len(program.inputs)
     with np.errstate(all="ignore"):
         if program.constants[-1]:  # autograd warns where there is nothing to trace
             return Answer(np.array(run(variables)), gradients)
@@ -80,13 +85,22 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
     return Answer(np.array(value), gradients)
 
 
+def jvp(program: Program, inputs: Sequence[Any], tangents: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Value and tangent by ``autograd.make_jvp``."""
+    run, variables = _function(program, inputs)
+    along = tuple(np.array(tangents[number]) for number in program.variables)
+    with np.errstate(all="ignore"):
+        value, tangent = make_jvp(run)(variables)(along)
+    return np.array(value), np.array(tangent)
+
+
 #: How a case is written in autograd's words (see `adjudge.reports.script`).
 SCRIPT = {
     "import": """
         from functools import reduce
 
         import autograd.numpy as anp
-        from autograd import make_vjp
+        from autograd import make_jvp, make_vjp
     """,
     "list": "{x} = np.asarray({x})",
     "run": """
@@ -100,6 +114,18 @@ SCRIPT = {
 
             pull, value = make_vjp(program)(({variables},))
             return np.array(value), [np.array(g) for g in pull(np.array(COTANGENT))]
+    """,
+    "push": """
+        def push({inputs}, {tangents}):
+            {leaves}
+
+            def program(variables):
+                ({variables},) = variables
+                {steps}
+                return {out}
+
+            value, tangent = make_jvp(program)(({variables},))(({tangents},))
+            return np.array(value), np.array(tangent)
     """,
     "step": "{y} = anp.{op}({args})",
     "cast": "({x}.astype({dtype}) if hasattr({x}, 'astype') else np.asarray({x}, {dtype}))",

@@ -11,6 +11,7 @@ from .judge import Finding, Judgement, judge
 from .program import Program, Question
 from .reference import scalars as s
 from .reference.evaluate import backward, forward
+from .tangent import push, slopes
 
 __all__ = ["Blame", "blame"]
 
@@ -40,8 +41,9 @@ class Blame:
 def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) -> Blame:
     """Judge each step of a failing program by itself.
 
-    Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded.
-    The first step is to blame that alone has a finding of the same verdict.
+    Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded; for a finding
+    about the tangent also the exact tangents of its operands. The first step is to blame that alone has a finding of the same
+    verdict.
 
     Parameters
     ----------
@@ -59,13 +61,18 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
         return Blame(0, program.steps[0].op, question, "the program has one step")
     values = _computed(program, backend)
     cotangents = _cotangents(question)
+    pushed = finding.where == "tangent"
+    tangents = _tangents(question) if pushed else []
     for number, step in enumerate(program.steps):
         operands = {a: values[a] for a in step.args}
         cotangent = cotangents[len(program.inputs) + number]
+        if cotangent is None and finding.verdict == "crash":  # what the value does not depend on is computed as well
+            cotangent = np.ones(np.shape(values[len(program.inputs) + number]), question.cotangent.dtype)
         if cotangent is None or any(v is None for v in operands.values()):
             continue
-        alone = _alone(program, number, operands, cotangent)
-        if any(f.verdict == finding.verdict for f in judge(alone, backend).findings):
+        alone = _alone(program, number, operands, cotangent, tangents)
+        found = judge(alone, backend, tangents=pushed).findings
+        if any(f.verdict == finding.verdict and (f.where == "tangent") == pushed for f in found):
             return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone")
     return Blame(
         None, "accumulation", None, "every step is right alone: the fault is in accumulation (fan-out, broadcasting, aliasing)"
@@ -100,8 +107,21 @@ def _cotangents(question: Question) -> list[Any]:
     return [None if g is None else s.to_float(g).astype(question.cotangent.dtype) for g in cotangents]
 
 
-def _alone(program: Program, number: int, operands: dict[int, Any], cotangent: np.ndarray) -> Question:
+def _tangents(question: Question) -> list[Any]:
+    """The exact tangent of every value along the question's directions; none where there is no telling."""
+    try:
+        with s.taylor(256):
+            return [s.to_float(slopes(x)) for x in push(question.program, question.directions)]
+    except (s.Undecided, ValueError, ZeroDivisionError):
+        return []
+
+
+def _alone(program: Program, number: int, operands: dict[int, Any], cotangent: np.ndarray, tangents: list[Any]) -> Question:
     full = [operands.get(n) for n in range(len(program.inputs) + len(program.steps))]
     single = program.alone(number, full)
-    directions = tuple(None if i.constant else np.ones(i.data.shape) for i in single.inputs)
+    along = [tangents[a] for a in dict.fromkeys(program.steps[number].args)] if tangents else [None] * len(single.inputs)
+    directions = tuple(
+        None if i.constant else np.ones(i.data.shape) if v is None else v.astype(i.data.dtype)
+        for i, v in zip(single.inputs, along, strict=True)
+    )
     return Question(single, cotangent, directions)

@@ -111,7 +111,7 @@ CONDITIONS = {
     "reason": Condition("must be a piece of the reason's text", lambda w: isinstance(w, str), lambda f, w: w in f["reason"]),
 }
 
-WHERE = ("value", "gradient", "program", "input")
+WHERE = ("value", "gradient", "tangent", "program", "input")
 VERDICTS = (*FAILING, "lossy")
 NEEDED = ("id", "op", "verdict", "where", "reason", "proof", "found")
 OPTIONAL = ("versions", "when", "case")
