@@ -26,13 +26,18 @@ def versions() -> dict[str, str]:
     return {"autograd": version("autograd"), "numpy": np.__version__}
 
 
-#: Only what autograd does not spell as NumPy's names and parameters suggest; it asks for ``x = x + y`` in place of ``x += y``.
+def _updated(function: Spelling) -> Spelling:
+    """Autograd asks for ``x = x + y`` in place of ``x += y``, which keeps the dtype of x."""
+    return lambda x, other: function(x, other).astype(x.dtype)
+
+
+#: Only what autograd does not spell as NumPy's names and parameters suggest.
 SPELLING: dict[str, Spelling] = composed(anp) | {
-    "iadd": anp.add,
-    "isub": anp.subtract,
-    "imul": anp.multiply,
-    "itruediv": anp.divide,
-    "ipow": anp.power,
+    "iadd": _updated(anp.add),
+    "isub": _updated(anp.subtract),
+    "imul": _updated(anp.multiply),
+    "itruediv": _updated(anp.divide),
+    "ipow": _updated(anp.power),
     "getitem": lambda x, index: x[index],
     "reshape": lambda x, shape: anp.reshape(x, shape),
     "flatten": anp.ravel,
@@ -56,7 +61,12 @@ def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
     no_out("autograd", params)
     if dtype := params.pop("dtype", None):
         operands = [x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype) for x in operands]
-    return (SPELLING.get(op) or getattr(anp, op))(*operands, **params)
+    try:
+        return (SPELLING.get(op) or getattr(anp, op))(*operands, **params)
+    except AssertionError as refused:  # autograd's word for a broadcast that its rule does not have
+        if "Can't handle" in str(refused):
+            raise Unsupported(f"{op}: {refused}") from refused
+        raise
 
 
 def _function(program: Program, inputs: Sequence[Any]) -> tuple[Callable[[Sequence[Any]], Any], tuple[Any, ...]]:
@@ -131,11 +141,11 @@ SCRIPT = {
     "cast": "({x}.astype({dtype}) if hasattr({x}, 'astype') else np.asarray({x}, {dtype}))",
     "steps": composed_words("anp")
     | {
-        "iadd": "{y} = anp.add({0}, {1})",
-        "isub": "{y} = anp.subtract({0}, {1})",
-        "imul": "{y} = anp.multiply({0}, {1})",
-        "itruediv": "{y} = anp.divide({0}, {1})",
-        "ipow": "{y} = anp.power({0}, {1})",
+        "iadd": "{y} = anp.add({0}, {1}).astype({0}.dtype)",
+        "isub": "{y} = anp.subtract({0}, {1}).astype({0}.dtype)",
+        "imul": "{y} = anp.multiply({0}, {1}).astype({0}.dtype)",
+        "itruediv": "{y} = anp.divide({0}, {1}).astype({0}.dtype)",
+        "ipow": "{y} = anp.power({0}, {1}).astype({0}.dtype)",
         "getitem": "{y} = {0}[{index}]",
         "reshape": "{y} = anp.reshape({0}, {shape})",
         "flatten": "{y} = anp.ravel({0})",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -176,6 +176,7 @@ class Certificate:
     vertices: tuple[tuple[Enclosure | None, ...], ...] = ()
     trouble: str = ""
     branches: s.Branches = field(default_factory=s.Branches, repr=False)
+    corners: tuple[s.Branches, ...] = field(default=(), repr=False)  # at a kink, the choices that lead to each of `vertices`
     series: dict[int, Any] = field(
         default_factory=dict, init=False, repr=False
     )  # the Taylor series that were run, by precision
@@ -215,6 +216,15 @@ class Certificate:
         ulps = [None if e is None else np.abs(e.nearest) * model.ulp for e in (self.value, *self.gradients)]
         widened = [None if b is None else np.nan_to_num(b + u, nan=np.inf) for b, u in zip((value, *bounds), ulps, strict=True)]
         return widened[0], tuple(widened[1:])
+
+    @cached_property
+    def lossy_at_kink(self) -> tuple[np.ndarray | None, ...]:
+        """The same bounds for the gradients at a kink: the widest of its vertices'."""
+        every = [
+            replace(self, gradients=gradients, branches=branches, vertices=(), corners=()).lossy[1]
+            for gradients, branches in zip(self.vertices, self.corners, strict=True)
+        ]
+        return tuple(None if bounds[0] is None else np.max(bounds, axis=0) for bounds in zip(*every, strict=True))
 
 
 def lifted(program: Program) -> list[Any]:
@@ -267,7 +277,7 @@ def certify(
         return troubled
     return Certificate(
         question, model, max(c.bits for c in every), first.value, every[0].gradients,
-        tuple(c.gradients for c in every), branches=every[0].branches,
+        tuple(c.gradients for c in every), branches=every[0].branches, corners=tuple(c.branches for c in every),
     )  # fmt: skip
 
 

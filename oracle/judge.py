@@ -390,22 +390,37 @@ def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[d
     """What stands against the gradients at a kink where its one-sided gradients differ, and where that is.
 
     There each element must lie between the vertices, and all of them together in the vertices' convex hull. Elsewhere all
-    vertices agree, and the gradient is judged as everywhere.
+    vertices agree, and the gradient is judged as everywhere. What lies outside the hull, but no farther than loss of digits
+    explains, is lossy.
     """
-    out: dict[str, Finding] = {}
     free: dict[str, np.ndarray] = {}
-    corners, widths, rooms, targets = [], [], [], []
+    allowances: dict[int, np.ndarray] = {}
     for n, g in enumerate(gradients):
-        if g is None:
+        vertices = [e for v in certificate.vertices if (e := v[n]) is not None]
+        if g is None or g.shape != vertices[0].nearest.shape:
             continue
+        stack = np.stack([e.nearest for e in vertices])
+        allowances[n] = np.max([e.allowance for e in vertices], axis=0)
+        free[f"gradient of {letter(n)}"] = stack.max(0) - stack.min(0) > 2 * allowances[n]
+    out = _beyond(certificate, gradients, free, allowances)
+    if out and all(f.verdict == "outside subdifferential" for f in out.values()):
+        lossy = {n: bound for n in allowances if (bound := certificate.lossy_at_kink[n]) is not None}
+        if not _beyond(certificate, gradients, free, lossy):
+            reason = "digits are lost: rounding inside the textbook formulas leads outside the subdifferential"
+            return {name: replace(f, verdict="lossy", reason=reason) for name, f in out.items()}, free
+    return out, free
+
+
+def _beyond(
+    certificate: Certificate, gradients: Sequence[Any], free: dict[str, np.ndarray], allowances: dict[int, np.ndarray]
+) -> dict[str, Finding]:
+    """What stands against gradients at a kink, if each may be off by so much."""
+    out: dict[str, Finding] = {}
+    corners, widths, rooms, targets = [], [], [], []
+    for n, room in allowances.items():
         name = f"gradient of {letter(n)}"
-        vertices = [v[n] for v in certificate.vertices]
-        stack = np.stack([e.nearest for e in vertices if e is not None])
-        room = np.max([e.allowance for e in vertices if e is not None], axis=0)
-        low, high, got = stack.min(0), stack.max(0), g.astype(np.float64)
-        if got.shape != low.shape:
-            continue
-        free[name] = high - low > 2 * room
+        stack = np.stack([e.nearest for v in certificate.vertices if (e := v[n]) is not None])
+        low, high, got = stack.min(0), stack.max(0), np.asarray(gradients[n]).astype(np.float64)
         outside = free[name] & ~((got >= low - room) & (got <= high + room))
         if outside.any():
             place = _first(outside)
@@ -418,7 +433,7 @@ def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[d
         rooms.append(room[free[name]])
         targets.append(got[free[name]])
     if out or not sum(w.size for w in widths):
-        return out, free
+        return out
     width, target = np.concatenate(widths), np.concatenate(targets)
     matrix, room = (np.concatenate(corners, axis=1) / width).T, np.concatenate(rooms) / width + FEASIBILITY
     found = linprog(
@@ -431,4 +446,4 @@ def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[d
     if found.status == INFEASIBLE:
         first = next(iter(free))
         out[first] = Finding("outside subdifferential", first, "no convex combination of the one-sided gradients gives this")
-    return out, free
+    return out

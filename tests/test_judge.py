@@ -230,6 +230,18 @@ def test_beside_a_kink_the_smooth_elements_are_judged_as_ever() -> None:
     assert judge(one("absolute", [0.0, 2.0]), formula(lambda x: np.array([0.5, 0.9]))).verdict == "wrong"
 
 
+def test_at_a_kink_loss_of_digits_is_no_false_subgradient() -> None:
+    """The slope of tanh at 16 by 1 - y**2, shared by two tied elements: digits are lost, and the shares are fair."""
+    question = as_question(Program.of([np.full(2, 16.0)], [("max", [0]), ("tanh", [1])]))
+    slope = 1 - np.tanh(16.0) ** 2
+    for shares, verdict in (([0.5, 0.5], "lossy"), ([1.0, 0.0], "lossy"), ([0.9, 0.9], "outside subdifferential")):
+
+        def change(answer: Answer, inputs: Sequence[Any], shares: Any = shares) -> None:
+            answer.gradients[0] = slope * np.array(shares)
+
+        assert judge(question, Pretender(change)).verdict == verdict
+
+
 # -- blame ---------------------------------------------------------------------------------------------------------------------
 
 
