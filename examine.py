@@ -246,7 +246,19 @@ def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, An
         "reason": finding.reason,
         "ndims": [x.ndim for x in operands],
         "empty": any(x.size == 0 for x in operands),
+        "zeros": any((x == 0).any() for x in operands),
+        "broadcast": len({x.shape for x in operands}) > 1,
+        "negative": any(n < 0 for value in step.params.values() for n in _numbers(value)),
     }
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """The numbers in a parameter."""
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, (int, float)):
+        yield value
 
 
 def _magnitudes(x: np.ndarray) -> list[float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .judge import Finding, Judgement, judge
+from .judge import FAILING, Finding, Judgement, judge
 from .program import Program, Question
 from .reference import scalars as s
 from .reference.evaluate import backward, forward
@@ -43,7 +43,7 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
 
     Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded; for a finding
     about the tangent also the exact tangents of its operands. The first step is to blame that alone has a finding of the same
-    verdict.
+    verdict; if none has, the first that alone fails in another way (a gradient of the wrong shape makes others wrong).
 
     Parameters
     ----------
@@ -63,6 +63,7 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
     cotangents = _cotangents(question)
     pushed = finding.where == "tangent"
     tangents = _tangents(question) if pushed else []
+    otherwise: Blame | None = None
     for number, step in enumerate(program.steps):
         operands = {a: values[a] for a in step.args}
         cotangent = cotangents[len(program.inputs) + number]
@@ -72,11 +73,20 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
             continue
         alone = _alone(program, number, operands, cotangent, tangents)
         found = judge(alone, backend, tangents=pushed).findings
-        if any(f.verdict == finding.verdict and (f.where == "tangent") == pushed for f in found):
+        if any(_alike(f, finding) for f in found):
             return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone")
-    return Blame(
+        failing = next((f.verdict for f in found if f.verdict in FAILING and (f.where == "tangent") == pushed), None)
+        if failing is not None and otherwise is None:
+            otherwise = Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone, in another way: {failing}")
+    return otherwise or Blame(
         None, "accumulation", None, "every step is right alone: the fault is in accumulation (fan-out, broadcasting, aliasing)"
     )
+
+
+def _alike(found: Finding, finding: Finding) -> bool:
+    """Whether a step's finding explains a program's: crashes by their own words."""
+    said = finding.verdict != "crash" or found.reason == finding.reason
+    return said and found.verdict == finding.verdict and (found.where == "tangent") == (finding.where == "tangent")
 
 
 def _computed(program: Program, backend: Any) -> list[Any]:

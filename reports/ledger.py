@@ -95,6 +95,9 @@ CONDITIONS = {
     "kink": _flag("kink"),
     "repeated": _flag("repeated"),
     "empty": _flag("empty"),
+    "zeros": _flag("zeros"),
+    "broadcast": _flag("broadcast"),
+    "negative": _flag("negative"),
     "params": _among("parameter names", None, lambda f, w: set(w) <= set(f["params"])),
     "dtype": _among("dtypes", ("float16", "float32", "float64"), lambda f, w: f["dtype"] in w),
     "operands": _among("dtypes of operands", None, lambda f, w: not set(w).isdisjoint(f["operands"])),
@@ -222,8 +225,9 @@ class Ledger:
         ----------
         facts : mapping
             ``op`` (the one to blame), ``verdict``, ``where``, ``reason``, ``dtype``, ``kink``; of the step to blame ``params``,
-            ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``ndims``, ``empty``, ``operands`` (their
-            dtypes), ``index`` (dtypes of its arrays); and ``layouts``.
+            ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``ndims``, ``empty``, ``zeros`` (whether an
+            operand has any), ``broadcast`` (whether operands' shapes differ), ``negative`` (whether a parameter is, or has, a
+            negative number), ``operands`` (their dtypes), ``index`` (dtypes of its arrays); and ``layouts``.
         version : str
             Of the library.
         """
