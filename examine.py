@@ -229,12 +229,15 @@ def _library(judged: str) -> tuple[Any, Ledger]:
 def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, Any]:
     """What a ledger's conditions may look at: facts of the failure and of the blamed step's operands."""
     question = blamed.alone or judgement.question
+    # What stands against the step alone is what a ledger knows of it, where that is graver than what came of it.
+    told = blamed.alike if blamed.alike is not None and blamed.alike.verdict != finding.verdict else finding
     step = question.program.steps[-1]
     operands = [question.program.inputs[a].data for a in step.args if a < len(question.program.inputs)]
     return {
         "op": blamed.op,
-        "verdict": finding.verdict,
-        "where": finding.where.split(" ")[0],
+        "ops": judgement.question.program.ops,
+        "verdict": told.verdict,
+        "where": told.where.split(" ")[0],
         "dtype": judgement.question.program.working_dtype.name,
         "kink": judgement.certificate.kink,
         "params": sorted(step.params),
@@ -243,11 +246,9 @@ def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, An
         "magnitudes": [_magnitudes(x) for x in operands],
         "repeated": len(set(step.args)) < len(step.args),
         "layouts": [i.layout for i in judgement.question.program.inputs],
-        "reason": finding.reason,
-        "ndims": [x.ndim for x in operands],
-        "empty": any(x.size == 0 for x in operands),
+        "reason": told.reason,
+        "shapes": [x.shape for x in operands],
         "zeros": any((x == 0).any() for x in operands),
-        "broadcast": len({x.shape for x in operands}) > 1,
         "negative": any(n < 0 for value in step.params.values() for n in _numbers(value)),
     }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -161,9 +161,8 @@ class Certificate:
         None where the truth could not be found; then `trouble` says why.
     gradients : tuple
         One `Enclosure` an input, None for constants. At a kink, of the first choice of branches.
-    vertices : tuple of tuples
-        At a kink the gradients of every choice of branches at the tied comparisons: their convex hull contains the Clarke
-        subdifferential. Empty elsewhere.
+    choices : tuple of Certificate
+        At a kink one for every choice of branches at the tied comparisons. Empty elsewhere.
     trouble : str
         Why nothing can be said ("" where something can).
     """
@@ -173,10 +172,9 @@ class Certificate:
     bits: int
     value: Enclosure | None
     gradients: tuple[Enclosure | None, ...]
-    vertices: tuple[tuple[Enclosure | None, ...], ...] = ()
+    choices: tuple[Certificate, ...] = ()
     trouble: str = ""
     branches: s.Branches = field(default_factory=s.Branches, repr=False)
-    corners: tuple[s.Branches, ...] = field(default=(), repr=False)  # at a kink, the choices that lead to each of `vertices`
     series: dict[int, Any] = field(
         default_factory=dict, init=False, repr=False
     )  # the Taylor series that were run, by precision
@@ -189,7 +187,12 @@ class Certificate:
     @property
     def kink(self) -> bool:
         """Whether the program is not differentiable here."""
-        return len(self.vertices) > 1
+        return len(self.choices) > 1
+
+    @property
+    def vertices(self) -> tuple[tuple[Enclosure | None, ...], ...]:
+        """The gradients of every choice: their convex hull contains the Clarke subdifferential."""
+        return tuple(c.gradients for c in self.choices)
 
     @cached_property
     def lossy(self) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...]]:
@@ -206,7 +209,9 @@ class Certificate:
             blur = arb(1, LOSSY_ULPS * model.ulp)
             inputs = [x * blur for x in lifted(self.question.program)]
             values = forward(self.question.program, inputs, run, after=lambda x: x * blur, textbook=True)
-            pulled, _ = backward(self.question.program, values, s.lift(self.question.cotangent), run, textbook=True, poles=True)
+            pulled, _ = backward(
+                self.question.program, values, _rounded(self.question.cotangent, model), run, textbook=True, poles=True
+            )
         with s.exact(self.bits):
             value = s.to_float(_abs_upper(np.asarray(values[-1] - self.value.balls)))
             bounds = tuple(
@@ -216,15 +221,6 @@ class Certificate:
         ulps = [None if e is None else np.abs(e.nearest) * model.ulp for e in (self.value, *self.gradients)]
         widened = [None if b is None else np.nan_to_num(b + u, nan=np.inf) for b, u in zip((value, *bounds), ulps, strict=True)]
         return widened[0], tuple(widened[1:])
-
-    @cached_property
-    def lossy_at_kink(self) -> tuple[np.ndarray | None, ...]:
-        """The same bounds for the gradients at a kink: the widest of its vertices'."""
-        every = [
-            replace(self, gradients=gradients, branches=branches, vertices=(), corners=()).lossy[1]
-            for gradients, branches in zip(self.vertices, self.corners, strict=True)
-        ]
-        return tuple(None if bounds[0] is None else np.max(bounds, axis=0) for bounds in zip(*every, strict=True))
 
 
 def lifted(program: Program) -> list[Any]:
@@ -276,8 +272,7 @@ def certify(
     if troubled is not None:
         return troubled
     return Certificate(
-        question, model, max(c.bits for c in every), first.value, every[0].gradients,
-        tuple(c.gradients for c in every), branches=every[0].branches, corners=tuple(c.branches for c in every),
+        question, model, max(c.bits for c in every), first.value, every[0].gradients, tuple(every), branches=every[0].branches,
     )  # fmt: skip
 
 
@@ -320,7 +315,7 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             loss = model.loss if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else 0.0
             with s.working(dtype, replay, model.unit, loss, model.flush) as run:
                 rough = forward(program, inputs, run)
-                honest = (rough[-1], backward(program, rough, cotangent, run, poles=poles)[0])
+                honest = (rough[-1], backward(program, rough, _rounded(question.cotangent, model), run, poles=poles)[0])
             if replay.doubtful:
                 return _unknown(question, model, "rounding decides which branch a comparison takes")
         with s.exact(bits):
@@ -334,6 +329,13 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             return Certificate(question, model, bits, enclosed[0], found, branches=attempt)
         bits *= 2
     return _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
+
+
+def _rounded(cotangent: np.ndarray, model: Model) -> Any:
+    """The cotangent as an implementation may take it that works in a narrower dtype than the cotangent has."""
+    with np.errstate(over="ignore"):
+        held = cotangent.astype(model.dtype).astype(cotangent.dtype) == cotangent
+    return s.lift(cotangent) if held.all() else s.lift(cotangent) * arb(1, model.ulp / 2)
 
 
 def span_of(values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[float, float]:

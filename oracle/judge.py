@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -389,53 +389,55 @@ def _classify(
 def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[dict[str, Finding], dict[str, np.ndarray]]:
     """What stands against the gradients at a kink where its one-sided gradients differ, and where that is.
 
-    There each element must lie between the vertices, and all of them together in the vertices' convex hull. Elsewhere all
-    vertices agree, and the gradient is judged as everywhere. What lies outside the hull, but no farther than loss of digits
-    explains, is lossy.
+    There each element must lie between the vertices, and all of them together in the vertices' convex hull, but for the
+    allowance; within what loss of digits explains they are lossy. Elsewhere all vertices agree, and the gradient is judged as
+    everywhere.
     """
-    free: dict[str, np.ndarray] = {}
-    allowances: dict[int, np.ndarray] = {}
-    for n, g in enumerate(gradients):
-        vertices = [e for v in certificate.vertices if (e := v[n]) is not None]
-        if g is None or g.shape != vertices[0].nearest.shape:
-            continue
-        stack = np.stack([e.nearest for e in vertices])
-        allowances[n] = np.max([e.allowance for e in vertices], axis=0)
-        free[f"gradient of {letter(n)}"] = stack.max(0) - stack.min(0) > 2 * allowances[n]
-    out = _beyond(certificate, gradients, free, allowances)
-    if out and all(f.verdict == "outside subdifferential" for f in out.values()):
-        lossy = {n: bound for n in allowances if (bound := certificate.lossy_at_kink[n]) is not None}
-        if not _beyond(certificate, gradients, free, lossy):
-            reason = "digits are lost: rounding inside the textbook formulas leads outside the subdifferential"
-            return {name: replace(f, verdict="lossy", reason=reason) for name, f in out.items()}, free
-    return out, free
+    allowed = _at_vertices(certificate, lambda c, n: c.gradients[n].allowance)  # type: ignore[union-attr]
+    stacks = _at_vertices(certificate, lambda c, n: c.gradients[n].nearest)  # type: ignore[union-attr]
+    shown = {n: np.asarray(g) for n, g in enumerate(gradients) if g is not None and np.shape(g) == stacks[n].shape[1:]}
+    free = {n: stacks[n].max(0) - stacks[n].min(0) > 2 * allowed[n].max(0) for n in shown}
+    out = _outside(shown, stacks, free, {n: room.max(0) for n, room in allowed.items()})
+    if out and all(np.isfinite(g[free[n]]).all() for n, g in shown.items()):
+        lossy = _at_vertices(certificate, lambda c, n: c.lossy[1][n])
+        if not _outside(shown, stacks, free, {n: room.max(0) for n, room in lossy.items()}):
+            out = {
+                n: replace(f, verdict="lossy", reason="at a kink: the textbook formula rounds that much")
+                for n, f in out.items()
+            }
+    return {f.where: f for f in out.values()}, {f"gradient of {letter(n)}": mask for n, mask in free.items()}
 
 
-def _beyond(
-    certificate: Certificate, gradients: Sequence[Any], free: dict[str, np.ndarray], allowances: dict[int, np.ndarray]
-) -> dict[str, Finding]:
-    """What stands against gradients at a kink, if each may be off by so much."""
-    out: dict[str, Finding] = {}
-    corners, widths, rooms, targets = [], [], [], []
-    for n, room in allowances.items():
-        name = f"gradient of {letter(n)}"
-        stack = np.stack([e.nearest for v in certificate.vertices if (e := v[n]) is not None])
-        low, high, got = stack.min(0), stack.max(0), np.asarray(gradients[n]).astype(np.float64)
-        outside = free[name] & ~((got >= low - room) & (got <= high + room))
+def _at_vertices(certificate: Certificate, of: Callable[[Certificate, int], Any]) -> dict[int, np.ndarray]:
+    """What each choice of branches says of the gradient of each variable, stacked."""
+    return {n: np.stack([of(c, n) for c in certificate.choices]) for n in certificate.question.program.variables}
+
+
+def _outside(
+    shown: dict[int, np.ndarray], stacks: dict[int, np.ndarray], free: dict[int, np.ndarray], rooms: dict[int, np.ndarray]
+) -> dict[int, Finding]:
+    """What lies outside the hull of the vertices by more than there is room."""
+    out: dict[int, Finding] = {}
+    for n, g in shown.items():
+        low, high, room = stacks[n].min(0), stacks[n].max(0), rooms[n]
+        got = g.astype(np.float64)
+        outside = free[n] & ~((got >= low - room) & (got <= high + room))
         if outside.any():
             place = _first(outside)
             verdict = "outside subdifferential" if np.isfinite(got[place]) else "non-finite"
             reason = f"{got[place]:.6g} where a subgradient lies in [{low[place]:.6g}, {high[place]:.6g}]"
-            out[name] = Finding(verdict, name, reason, place, float(got[place]), allowance=float(room[place]))
-            continue
-        corners.append(stack[:, free[name]])
-        widths.append((high - low)[free[name]])
-        rooms.append(room[free[name]])
-        targets.append(got[free[name]])
-    if out or not sum(w.size for w in widths):
+            out[n] = Finding(
+                verdict, f"gradient of {letter(n)}", reason, place, float(got[place]), allowance=float(room[place])
+            )
+    if out or not any(mask.any() for mask in free.values()):
         return out
-    width, target = np.concatenate(widths), np.concatenate(targets)
-    matrix, room = (np.concatenate(corners, axis=1) / width).T, np.concatenate(rooms) / width + FEASIBILITY
+
+    def together(arrays: dict[int, np.ndarray]) -> np.ndarray:
+        return np.concatenate([arrays[n][..., free[n]] for n in shown], axis=-1)
+
+    corners, target, room = together(stacks), together({n: g.astype(np.float64) for n, g in shown.items()}), together(rooms)
+    width = corners.max(0) - corners.min(0)
+    matrix, room = (corners / width).T, room / width + FEASIBILITY
     found = linprog(
         np.zeros(matrix.shape[1]),
         A_ub=np.concatenate([matrix, -matrix]),
@@ -444,6 +446,7 @@ def _beyond(
         b_eq=[1.0],
     )
     if found.status == INFEASIBLE:
-        first = next(iter(free))
-        out[first] = Finding("outside subdifferential", first, "no convex combination of the one-sided gradients gives this")
+        first = next(n for n in shown if free[n].any())
+        name = f"gradient of {letter(first)}"
+        out[first] = Finding("outside subdifferential", name, "no convex combination of the one-sided gradients gives this")
     return out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adjudge import Program, certify
-from adjudge.oracle import Question
+from adjudge.oracle import Input, Question
 from adjudge.oracle.legs import exact_differences, float_differences, taylor
 from adjudge.oracle.program import encode_index
 from adjudge.oracle.reference import OPS
@@ -173,3 +173,15 @@ def test_a_question_survives_json() -> None:
     back = Question.from_json(json.loads(json.dumps(q.to_json(), allow_nan=False)))
     assert back.id == q.id
     assert back.program.inputs[0].data.tobytes() == p.inputs[0].data.tobytes()
+
+
+def test_a_cotangent_wider_than_the_working_dtype_may_be_rounded() -> None:
+    """Two float32 contributions that nearly cancel, of a float64 cotangent: a library may round each of them first."""
+    x, beside = np.ones(1, np.float32), np.ones(1, np.int64)
+    cotangent = np.array([1.23, -1.35, 0.0])
+    c = certify(Program.of([x, Input(beside, constant=True)], [("concatenate", [0, 0, 1], {"axis": 0})]), cotangent)
+    truth = c.gradients[0]
+    assert truth is not None
+    rounded = cotangent.astype(np.float32)
+    assert truth.error(rounded[:1] + rounded[1:2]) <= truth.allowance
+    assert truth.allowance < 2e-6

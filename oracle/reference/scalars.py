@@ -283,7 +283,8 @@ def _rounded_series(function: Callable[..., Any], operands: list[Any]) -> arb_se
 
     Formulas for series cancel, and the operands' own radii would not cancel with them: so slopes are taken along exact ones.
     """
-    value, slope = None, arb(0)
+    value: arb | None = None
+    slope = arb(0)
     for k, x in enumerate(operands):
         still = x[1] == 0
         if value is not None and still:
@@ -292,7 +293,7 @@ def _rounded_series(function: Callable[..., Any], operands: list[Any]) -> arb_se
             out = function(*(arb_series([z[0], arb(int(j == k and not still))]) for j, z in enumerate(operands)))
         value = out[0] * 1
         slope += 0 if still else out[1] * 1 * x[1]
-    return arb_series([value, slope])
+    return arb_series([value, slope])  # type: ignore[list-item]
 
 
 def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1) -> Callable[..., Any]:
