@@ -396,7 +396,7 @@ def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[d
     allowed = _at_vertices(certificate, lambda c, n: c.gradients[n].allowance)  # type: ignore[union-attr]
     stacks = _at_vertices(certificate, lambda c, n: c.gradients[n].nearest)  # type: ignore[union-attr]
     shown = {n: np.asarray(g) for n, g in enumerate(gradients) if g is not None and np.shape(g) == stacks[n].shape[1:]}
-    free = {n: stacks[n].max(0) - stacks[n].min(0) > 2 * allowed[n].max(0) for n in shown}
+    free = {n: stacks[n].max(0) - stacks[n].min(0) > 2 * allowed[n].min(0) for n in shown}
     out = _outside(shown, stacks, free, {n: room.max(0) for n, room in allowed.items()})
     if out and all(np.isfinite(g[free[n]]).all() for n, g in shown.items()):
         lossy = _at_vertices(certificate, lambda c, n: c.lossy[1][n])

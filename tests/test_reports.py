@@ -241,7 +241,8 @@ CASE = 'case = { inputs = [{ dtype = "float64", shape = [], data = [25.0] }], st
 FACTS: dict[str, Any] = {
     "op": "tanh", "verdict": "lossy", "where": "gradient of a", "reason": "12 bits lost", "dtype": "float64", "kink": False,
     "params": ["dtype", "where"], "magnitudes": [[1.0, 30.0], [1e-9, 1e-8]], "repeated": True, "layouts": ["C", "F"],
-    "shapes": [(), (2, 1)], "zeros": True, "negative": False, "ops": ["exp", "tanh"], "operands": ["float64", "int8"], "index": ["int16"],
+    "shapes": [(), (2, 1)], "zeros": True, "negative": False,
+    "ops": ["exp", "tanh"], "operands": ["float64", "int8"], "index": ["int16"],
 }  # fmt: skip
 
 
