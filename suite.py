@@ -84,6 +84,8 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
     if worst is not None:
         record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
         record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
+    if judgement.tangent is not None:
+        record |= {"tangent": judgement.tangent.verdict, "tangent_reason": judgement.tangent.reason}
     if outcome.blamed is not None:
         record |= {
             "blamed": outcome.blamed.op,

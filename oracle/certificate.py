@@ -175,6 +175,9 @@ class Certificate:
     choices: tuple[Certificate, ...] = ()
     trouble: str = ""
     branches: s.Branches = field(default_factory=s.Branches, repr=False)
+    series: dict[int, Any] = field(
+        default_factory=dict, init=False, repr=False
+    )  # the Taylor series that were run, by precision
 
     @property
     def decided(self) -> bool:
@@ -204,7 +207,7 @@ class Certificate:
         model = self.model
         with s.working(model.dtype, branches, model.unit, model.loss, model.flush) as run:
             blur = arb(1, LOSSY_ULPS * model.ulp)
-            inputs = [x * blur for x in _lifted(self.question.program)]
+            inputs = [x * blur for x in lifted(self.question.program)]
             values = forward(self.question.program, inputs, run, after=lambda x: x * blur, textbook=True)
             pulled, _ = backward(
                 self.question.program, values, _rounded(self.question.cotangent, model), run, textbook=True, poles=True
@@ -220,7 +223,8 @@ class Certificate:
         return widened[0], tuple(widened[1:])
 
 
-def _lifted(program: Program) -> list[Any]:
+def lifted(program: Program) -> list[Any]:
+    """A program's inputs as exact balls."""
     return [s.lift(i.data) for i in program.inputs]
 
 
@@ -287,7 +291,7 @@ def _unknown(question: Question, model: Model, trouble: str) -> Certificate:
 def _certify_branch(question: Question, model: Model, branches: s.Branches) -> Certificate:
     """The certificate for one script of branches at ties."""
     program, dtype = question.program, model.dtype
-    inputs, cotangent = _lifted(program), s.lift(question.cotangent)
+    inputs, cotangent = lifted(program), s.lift(question.cotangent)
     bits, honest, poles = FIRST_BITS, None, False
     while bits <= LAST_BITS:
         attempt = s.Branches(script=branches.script)
@@ -303,8 +307,8 @@ def _certify_branch(question: Question, model: Model, branches: s.Branches) -> C
             continue
         if honest is None:
             with s.exact(bits):
-                span = _range(values, cotangents)
-            trouble = _out_of_range(span, values, gradients, dtype)
+                span = span_of(values, cotangents)
+            trouble = out_of_range(span, values, gradients, dtype)
             if trouble:
                 return _unknown(question, model, trouble)
             replay = s.Branches(script=attempt.script, decided=attempt.decided)
@@ -334,7 +338,7 @@ def _rounded(cotangent: np.ndarray, model: Model) -> Any:
     return s.lift(cotangent) if held.all() else s.lift(cotangent) * arb(1, model.ulp / 2)
 
 
-def _range(values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[float, float]:
+def span_of(values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[float, float]:
     """The smallest (not exactly zero) and the largest magnitude that any step meets."""
     every = np.concatenate([np.asarray(x).reshape(-1) for x in itertools.chain(values, cotangents) if x is not None])
     size = np.abs(every.astype(np.float64))
@@ -349,7 +353,8 @@ def _finite(arrays: Sequence[Any]) -> bool:
     return all(bool(s.finite(x).all()) for x in arrays if x is not None)
 
 
-def _out_of_range(span: tuple[float, float], values: Sequence[Any], gradients: Sequence[Any], dtype: np.dtype) -> str:
+def out_of_range(span: tuple[float, float], values: Sequence[Any], gradients: Sequence[Any], dtype: np.dtype) -> str:
+    """Why nothing can be said, where the result is not finite or a step leaves the range of the dtype; "" elsewhere."""
     if not _finite([values[-1], *gradients]):
         return "not differentiable here, or outside the domain"
     if span[1] > float(np.finfo(dtype).max):

@@ -97,6 +97,11 @@ CONDITIONS = {
     "empty": Condition(
         "must be true or false", lambda w: isinstance(w, bool), lambda f, w: any(0 in s for s in f["shapes"]) is w
     ),
+    "broadcast": Condition(
+        "must be true or false", lambda w: isinstance(w, bool), lambda f, w: (len(set(f["shapes"])) > 1) is w
+    ),
+    "zeros": _flag("zeros"),
+    "negative": _flag("negative"),
     "params": _among("parameter names", None, lambda f, w: set(w) <= set(f["params"])),
     "ops": _among("ops of the program", None, lambda f, w: not set(w).isdisjoint(f["ops"])),
     "dtype": _among("dtypes", ("float16", "float32", "float64"), lambda f, w: f["dtype"] in w),
@@ -121,7 +126,7 @@ CONDITIONS = {
     "reason": Condition("must be a piece of the reason's text", lambda w: isinstance(w, str), lambda f, w: w in f["reason"]),
 }
 
-WHERE = ("value", "gradient", "program", "input")
+WHERE = ("value", "gradient", "tangent", "program", "input")
 VERDICTS = (*FAILING, "lossy")
 NEEDED = ("id", "op", "verdict", "where", "reason", "proof", "found")
 OPTIONAL = ("versions", "when", "case")
@@ -232,8 +237,9 @@ class Ledger:
         ----------
         facts : mapping
             ``op`` (the one to blame), ``ops`` (all), ``verdict``, ``where``, ``reason``, ``dtype``, ``kink``; of the step to
-            blame ``params``, ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``shapes``,
-            ``operands`` (their dtypes), ``index`` (dtypes of its arrays); and ``layouts``.
+            blame ``params``, ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``shapes``, ``zeros``
+            (whether an operand has any), ``negative`` (whether a parameter is, or has, a negative number), ``operands`` (their
+            dtypes), ``index`` (dtypes of its arrays); and ``layouts``.
         version : str
             Of the library.
         """

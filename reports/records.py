@@ -139,6 +139,10 @@ class Row:
         Judged outcomes by dtype.
     worst_ulp : float
         The largest error of a correct answer, in units in the last place.
+    kinks : int
+        Outcomes at kinks.
+    tangents : Counter
+        What was said of forward mode, by verdict; empty where it was not asked.
     """
 
     op: str
@@ -149,6 +153,7 @@ class Row:
     dtypes: Counter[str] = field(default_factory=Counter)
     worst_ulp: float = 0.0
     kinks: int = 0
+    tangents: Counter[str] = field(default_factory=Counter)
 
     @property
     def judged(self) -> int:
@@ -169,6 +174,8 @@ class Row:
         self.standings[where] += 1
         self.verdicts[record["verdict"]] += 1
         self.kinks += bool(record.get("kink"))
+        if record.get("tangent"):
+            self.tangents[record["tangent"]] += 1
         for leg, stance in record.get("legs", {}).items():
             self.legs.setdefault(leg, Counter())[stance] += 1
         if where in JUDGED:
@@ -235,6 +242,11 @@ class Summary:
     def verdicts(self) -> dict[str, int]:
         """Outcomes by verdict, every verdict named."""
         return {v: sum(row.verdicts[v] for row in self.rows.values()) for v in VERDICTS}
+
+    @property
+    def tangents(self) -> Counter[str]:
+        """What was said of forward mode, by verdict."""
+        return sum((row.tangents for row in self.rows.values()), Counter())
 
     @property
     def new_failures(self) -> list[Record]:

@@ -291,8 +291,10 @@ def _along(n: int) -> tuple[tuple[int, int, int, int], ...]:
 DEFAULTS = {"padding": 0, "dilation": 1}
 
 
-def convolution(choose: Choose, shape: Shape) -> tuple[Shape, dict[str, Any]]:
-    """The shape of filters for images of `shape`, with stride, padding and dilation."""
+def convolution(choose: Choose, shape: Shape) -> tuple[Shape, dict[str, Any]] | None:
+    """The shape of filters for images of `shape`, with stride, padding and dilation; None where an axis is too long for any."""
+    if not all(_along(n) for n in shape[2:]):
+        return None
     window, *settings = zip(*(choose.of(_along(n)) for n in shape[2:]), strict=True)
     filters, listed = 1 + choose.below(3), choose.below(2)
     stride, dilation, padding = (list(v) if listed or len(set(v)) > 1 else v[0] for v in settings)

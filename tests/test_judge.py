@@ -244,6 +244,25 @@ def test_at_a_kink_lost_digits_are_lost_digits() -> None:
         assert found.verdict in ("wrong", "outside subdifferential")
 
 
+def test_at_a_kink_a_wide_allowance_is_that_of_every_choice() -> None:
+    """Where one choice of branches is exact and the other ill-conditioned, an honest answer by the latter is no mistake."""
+    inputs = [np.array([2, 1, 1], np.float16), np.array([-5, 1, 9], np.float16), np.array(-1)]
+    steps = [
+        ("margin_ranking_loss", [0, 1, 2], {"margin": 0}),
+        ("sec", [3]),
+        ("multiply", [4, 3]),
+        ("tan", [5]),
+        ("subtract", [6, 4]),
+    ]
+
+    def change(answer: Answer, inputs: Sequence[Any]) -> None:
+        answer.gradients[:2] = [np.array([g, g, 0], np.float16) for g in (0.2295, -0.2295)]
+
+    found = judge(as_question(Program.of(inputs, steps)), Pretender(change))
+    assert found.certificate.kink
+    assert not found.failed, found.findings
+
+
 # -- blame ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -241,7 +241,8 @@ CASE = 'case = { inputs = [{ dtype = "float64", shape = [], data = [25.0] }], st
 FACTS: dict[str, Any] = {
     "op": "tanh", "verdict": "lossy", "where": "gradient of a", "reason": "12 bits lost", "dtype": "float64", "kink": False,
     "params": ["dtype", "where"], "magnitudes": [[1.0, 30.0], [1e-9, 1e-8]], "repeated": True, "layouts": ["C", "F"],
-    "shapes": [(), (2, 1)], "ops": ["exp", "tanh"], "operands": ["float64", "int8"], "index": ["int16"],
+    "shapes": [(), (2, 1)], "zeros": True, "negative": False,
+    "ops": ["exp", "tanh"], "operands": ["float64", "int8"], "index": ["int16"],
 }  # fmt: skip
 
 
@@ -271,6 +272,9 @@ def test_an_entry_explains_its_failure_and_no_other(tmp_path: Path) -> None:
         ('operands = ["int8", "int16"]', "operands", ["float64"]),
         ('index = ["int16"]', "index", []),
         ("ndim = [0]", "shapes", [(1,), (2, 1)]),
+        ("broadcast = true", "shapes", [(2, 1), (2, 1)]),
+        ("zeros = true", "zeros", False),
+        ("negative = false", "negative", True),
         ('"last axis" = [1]', "shapes", [(), (1, 2)]),
         ('ops = ["exp"]', "ops", ["tanh"]),
         ("magnitude = [20, inf]", "magnitudes", [[1.0, 19.0]]),

@@ -17,7 +17,7 @@ from adjudge.backends.protocol import python_params
 from adjudge.oracle.program import KINDS, LAYOUTS, Question
 from adjudge.oracle.reference import OPS, backward, forward
 from adjudge.oracle.reference import scalars as s
-from adjudge.strategies import arrays, einsum_calls, indices, programs, questions, rows
+from adjudge.strategies import arrays, einsum_calls, indices, parameters, programs, questions, rows
 from adjudge.strategies.arrays import LARGEST, Special
 from adjudge.strategies.catalogue import CATALOGUE, FAMILIES, KINKS
 from adjudge.strategies.choices import Choose
@@ -483,3 +483,9 @@ def test_wrong_requests_for_arrays_are_explained() -> None:
 def test_a_domain_contains_what_its_text_says(text: str, inside: list[float], outside: list[float]) -> None:
     assert Domain(text).inside(inside).all()
     assert not Domain(text).inside(outside).any()
+
+
+def test_an_axis_that_is_too_long_for_any_window_is_not_convolved() -> None:
+    choose = Choose(lambda strategy: 0)
+    assert parameters.convolution(choose, (1, 1, 3)) is not None
+    assert parameters.convolution(choose, (1, 1, 40)) is None

@@ -31,6 +31,9 @@ __all__ = ["GUARD_BITS", "Balls", "Branches", "Undecided", "exact", "lift", "tay
 #: cosh: up to 121 ulp): beyond the guard an answer is lossy.
 GUARD_BITS = 2
 
+#: How much more precise than its result a primitive of series is computed inside.
+SERIES_BITS = 256
+
 #: Significand bits of the float dtypes, the hidden one included.
 SIGNIFICAND = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
@@ -103,7 +106,14 @@ _mode = _Mode()
 def _underflown(array: np.ndarray) -> np.ndarray:
     """What underflow adds to results, except to exact zeros."""
     ball = arb(0, _mode.loss)
-    return np.asarray(np.frompyfunc(lambda b: b if b == 0 else b + ball, 1, 1)(array), dtype=object)
+
+    def widened(b: Any) -> Any:
+        if isinstance(b, arb_series):
+            return arb_series([c if c == 0 else c + ball for c in b])
+        return b if b == 0 else b + ball
+
+    flat = np.asarray(array).reshape(-1)  # NumPy would open a lone series as a sequence
+    return np.asarray(np.frompyfunc(widened, 1, 1)(flat), dtype=object).reshape(array.shape)
 
 
 class _set:
@@ -131,7 +141,12 @@ def exact(bits: int, branches: Branches | None = None) -> Any:
 
 
 def working(
-    dtype: Any, branches: Branches | None = None, unit: float | None = None, loss: float = 0.0, flush: bool = False
+    dtype: Any,
+    branches: Branches | None = None,
+    unit: float | None = None,
+    loss: float = 0.0,
+    flush: bool = False,
+    order: int | None = None,
 ) -> Any:
     """Context: balls that enclose every honest computation in `dtype`.
 
@@ -147,16 +162,24 @@ def working(
         What every result may lose absolutely by underflow; 0 where all numbers are far from it.
     flush : bool
         Whether operands lose as much, too: then comparisons of numbers that close are doubtful.
+    order : int, optional
+        With it the context is of Taylor series of so many coefficients, which are such balls.
     """
     bits = significand(dtype) if unit is None else max(3, round(-math.log2(unit)))
     chosen = branches or Branches()
     chosen.replaying = branches is not None
-    return _set(max(2, bits - GUARD_BITS), _Mode(unit=2.0**-bits, loss=loss, flush=flush, branches=chosen))
+    mode = _Mode(series=order is not None, unit=2.0**-bits, loss=loss, flush=flush, branches=chosen)
+    return _set(max(2, bits - GUARD_BITS), mode, order)
 
 
-def taylor(bits: int, order: int = 2) -> Any:
+def current_branches() -> Branches:
+    """The choices of the context that holds."""
+    return _mode.branches
+
+
+def taylor(bits: int, order: int = 2, branches: Branches | None = None) -> Any:
     """Context: Taylor series of `order` coefficients, with ball coefficients of `bits` bits."""
-    return _set(bits, _Mode(series=True), order)
+    return _set(bits, _Mode(series=True, branches=branches or Branches()), order)
 
 
 @contextmanager
@@ -201,10 +224,17 @@ def lift(array: np.ndarray) -> Any:
 
 
 def lift_series(array: np.ndarray, direction: np.ndarray | None) -> Any:
-    """``array + direction * t`` as Taylor series in t."""
+    """``array + direction * t`` as Taylor series in t.
+
+    At working precision the direction is off by as much as a primitive may be: flint adds products without rounding them
+    first, and so hides what an honest product rule loses where its terms cancel.
+    """
     if direction is None or not array.size:
         return lift(array)
-    return boxed(_to_series(array.astype(np.float64), direction.astype(np.float64)))
+    slopes = _to_arb(direction.astype(np.float64))
+    if _mode.unit:
+        slopes = slopes * arb(1, 2.0 ** (1 + GUARD_BITS) * _mode.unit)
+    return boxed(_to_series(array.astype(np.float64), slopes))
 
 
 def coefficient(x: Any, order: int) -> arb:
@@ -213,7 +243,7 @@ def coefficient(x: Any, order: int) -> arb:
 
 
 _constant_term = np.frompyfunc(lambda x: coefficient(x, 0), 1, 1)
-_to_series = np.frompyfunc(lambda x, v: arb_series([arb(x), arb(v)]), 2, 1)
+_to_series = np.frompyfunc(lambda x, v: arb_series([arb(x), v]), 2, 1)
 
 
 def is_object(x: Any) -> bool:
@@ -238,7 +268,7 @@ def zero(x: Balls) -> np.ndarray:
 
 def to_float(x: Any) -> np.ndarray:
     """Midpoints as float64; of series, their constant terms'."""
-    return np.asarray((_constant_term(np.asarray(x)) if _mode.series else np.asarray(x)).astype(np.float64))
+    return np.asarray(_constant_term(np.asarray(x)) if _mode.series else x, dtype=object).astype(np.float64)
 
 
 # -- elementary functions ------------------------------------------------------------------------------------------------------
@@ -248,17 +278,36 @@ def _as_series(x: Any) -> arb_series:
     return x if isinstance(x, arb_series) else arb_series([x])
 
 
+def _rounded_series(function: Callable[..., Any], operands: list[Any]) -> arb_series:
+    """A primitive's value and tangent, rounded: what flows in along each operand is its slope, rounded, times that tangent.
+
+    Formulas for series cancel, and the operands' own radii would not cancel with them: so slopes are taken along exact ones.
+    """
+    value: arb | None = None
+    slope = arb(0)
+    for k, x in enumerate(operands):
+        still = x[1] == 0
+        if value is not None and still:
+            continue
+        with extra_bits(SERIES_BITS):
+            out = function(*(arb_series([z[0], arb(int(j == k and not still))]) for j, z in enumerate(operands)))
+        value = out[0] * 1
+        slope += 0 if still else out[1] * 1 * x[1]
+    return arb_series([value, slope])  # type: ignore[list-item]
+
+
 def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1) -> Callable[..., Any]:
     """One function of the field, from its float, ball and series versions."""
     # flint's methods trust their first argument to be of their own type, and crash the interpreter where it is not.
     on_balls = np.frompyfunc(balls, arity, 1)
     on_series = np.frompyfunc(lambda *xs: series(*map(_as_series, xs)), arity, 1)
+    on_rounded_series = np.frompyfunc(lambda *xs: _rounded_series(series, [_as_series(x) for x in xs]), arity, 1)
 
     def kernel(*operands: Any) -> Any:
         if not any(is_object(x) for x in operands):
             return floats(*operands)
         if _mode.series:
-            return boxed(on_series(*operands))
+            return boxed((on_rounded_series if _mode.unit else on_series)(*operands))
         if not _mode.unit:
             return boxed(on_balls(*operands))
         with extra_bits(32):  # so that only the result is rounded, as a good libm has it
@@ -429,9 +478,15 @@ def _guess(a: Any, b: Any) -> int:
     return -1 if a < b else int(a > b)
 
 
+def _series_guess(a: Any, b: Any) -> int:
+    a, b = arb_series(a), arb_series(b)
+    return _guess(a[0], b[0]) or _guess(a[1], b[1])
+
+
 _ball_order = np.frompyfunc(_order, 2, 1)
 _ball_guess = np.frompyfunc(_guess, 2, 1)
 _taylor_order = np.frompyfunc(_series_order, 2, 1)
+_taylor_guess = np.frompyfunc(_series_guess, 2, 1)
 
 
 def compare(a: Any, b: Any) -> np.ndarray:
@@ -448,16 +503,15 @@ def compare(a: Any, b: Any) -> np.ndarray:
     if not (is_object(a) or is_object(b)):
         return np.asarray(np.greater(a, b).astype(np.int8) - np.less(a, b).astype(np.int8))
     a, b = (x if is_object(x) else lift(np.asarray(x)) for x in (a, b))
-    if _mode.series:
-        return np.asarray(_taylor_order(np.asarray(a), np.asarray(b)), dtype=np.int8)
+    order, rough = (_taylor_order, _taylor_guess) if _mode.series else (_ball_order, _ball_guess)
     branches = _mode.branches
     key = branches.next_key()
     if branches.replaying:
-        guess = np.asarray(_ball_guess(np.asarray(a), np.asarray(b)), dtype=np.int8)
+        guess = np.asarray(rough(np.asarray(a), np.asarray(b)), dtype=np.int8)
         known = branches.decided.get(branches.place, [])
         number = key[1] - 1
         return known[number] if number < len(known) and known[number].shape == guess.shape else guess
-    out = np.asarray(_ball_order(np.asarray(a), np.asarray(b)), dtype=np.int8)
+    out = np.asarray(order(np.asarray(a), np.asarray(b)), dtype=np.int8)
     branches.decided.setdefault(branches.place, []).append(out)
     return out
 
