@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import flint
@@ -95,6 +95,7 @@ class _Mode:
     loss: float = 0.0  # what every result may lose absolutely, by underflow
     flush: bool = False  # whether operands lose as much
     branches: Branches = field(default_factory=Branches)
+    matrices: dict[int, tuple[Any, arb_mat]] | None = None  # those of this run, by the identity of an array that stays alive
 
 
 _mode = _Mode()
@@ -116,6 +117,7 @@ class _set:
         global _mode
         self.before = _mode, flint.ctx.prec, flint.ctx.cap
         _mode, flint.ctx.prec = self.mode, self.bits
+        _mode.matrices = {}
         if self.order is not None:
             flint.ctx.cap = self.order
         return self.mode.branches
@@ -159,17 +161,21 @@ def taylor(bits: int, order: int = 2) -> Any:
     return _set(bits, _Mode(series=True), order)
 
 
-@contextmanager
-def extra_bits(bits: int) -> Iterator[None]:
+class extra_bits:
     """Context: intermediate results of a compound primitive, `bits` more precise than its result."""
-    before = flint.ctx.prec
-    flint.ctx.prec = before + bits
-    try:
-        yield
-    finally:
-        flint.ctx.prec = before
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def __enter__(self) -> None:
+        self.before = flint.ctx.prec
+        flint.ctx.prec = self.before + self.bits
+
+    def __exit__(self, *problem: object) -> None:
+        flint.ctx.prec = self.before
 
 
+@cache
 def significand(dtype: Any) -> int:
     """Bits of a float dtype's significand, the hidden one included."""
     return SIGNIFICAND[np.dtype(dtype).name if not isinstance(dtype, str) else dtype]
@@ -231,6 +237,11 @@ def finite(x: Balls) -> np.ndarray:
     return np.asarray((_series_is_finite if _mode.series else _ball_is_finite)(np.asarray(x)), dtype=bool)
 
 
+def all_finite(x: Balls) -> bool:
+    """Whether every ball is finite."""
+    return all(map(arb.is_finite, np.asarray(x).reshape(-1).tolist()))
+
+
 def zero(x: Balls) -> np.ndarray:
     """Where a ball (every coefficient of a series) is exactly zero."""
     return np.asarray(_is_zero(np.asarray(x)), dtype=bool)
@@ -255,7 +266,7 @@ def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1)
     on_series = np.frompyfunc(lambda *xs: series(*map(_as_series, xs)), arity, 1)
 
     def kernel(*operands: Any) -> Any:
-        if not any(is_object(x) for x in operands):
+        if not any(map(is_object, operands)):
             return floats(*operands)
         if _mode.series:
             return boxed(on_series(*operands))
@@ -263,7 +274,7 @@ def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1)
             return boxed(on_balls(*operands))
         with extra_bits(32):  # so that only the result is rounded, as a good libm has it
             out = boxed(on_balls(*operands))
-        return out * 1
+        return +out
 
     kernel.__name__ = floats.__name__
     kernel.__doc__ = f"NumPy's `{floats.__name__}`, on floats, balls or series."
@@ -519,13 +530,13 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 
 
 def order_free(terms: Any, count: int) -> Any:
-    """`terms`, widened so that a sum of them encloses every order of adding `count` of them.
+    """`terms` (an array of balls, or a matrix), widened so that a sum of them encloses every order of adding `count` of them.
 
     A sum of n floats in any order errs by at most (n-1) u sum|terms| to first order, and a sum of n products by n u
     (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 4.2): widening each term by that
     fraction of itself is the same bound.
     """
-    if _mode.unit and count > 0 and is_object(terms):
+    if _mode.unit and count > 0 and (isinstance(terms, arb_mat) or is_object(terms)):
         return terms * arb(1, count * _mode.unit / (1 - min(0.5, count * _mode.unit)))
     return terms
 
@@ -553,28 +564,56 @@ def normalise_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(operator.index(a) % ndim if ndim else 0 for a in given) if ndim else ()
 
 
-def matmul(a: Any, b: Any) -> Any:
-    """NumPy's `matmul`, with the order-free bound on balls; large matrices of balls go through ``arb_mat``."""
+def matmul(a: Any, b: Any, turned: int | None = None) -> Any:
+    """NumPy's `matmul`, with the order-free bound on balls; matrices of balls go through ``arb_mat`` where that is faster.
+
+    Parameters
+    ----------
+    a, b : array
+    turned : {0, 1}, optional
+        Which operand's last two axes change places first.
+    """
     if not (is_object(a) or is_object(b)):
-        return np.matmul(a, b)
-    inner = a.shape[-1]
+        return np.matmul(np.swapaxes(a, -1, -2) if turned == 0 else a, np.swapaxes(b, -1, -2) if turned == 1 else b)
+    first, second = (np.asarray(np.swapaxes(x, -1, -2) if turned == k else x) for k, x in enumerate((a, b)))
+    inner = first.shape[-1]
     if inner == 0:
-        return _zero_like(np.matmul(np.empty(a.shape), np.empty(b.shape)))
-    a = order_free(a, inner)
-    rows = a.shape[-2] if a.ndim > 1 else 1
-    columns = b.shape[-1] if b.ndim > 1 else 1
-    if _mode.series or rows * columns * inner < 200 or min(rows, columns, inner) < 3:
-        return boxed(np.matmul(np.asarray(a), np.asarray(b)))
-    left, right = np.asarray(a if a.ndim > 1 else a[None, :]), np.asarray(b if b.ndim > 1 else b[:, None])
-    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    out = np.empty((*stack, rows, columns), object)
-    left, right = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (left, right))
+        return _zero_like(np.matmul(np.empty(first.shape), np.empty(second.shape)))
+    if _mode.series or first.ndim == 1 or second.ndim == 1 or not _worth_matrices(*first.shape[-2:], second.shape[-1]):
+        return boxed(np.matmul(np.asarray(order_free(boxed(first), inner)), second))
+    if first.ndim == second.ndim == 2:
+        left, right = (_matrix(x).transpose() if turned == k else _matrix(x) for k, x in enumerate((a, b)))
+        return boxed(_product(left, right, inner))
+    stack = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    out = np.empty((*stack, first.shape[-2], second.shape[-1]), object)
+    first, second = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (first, second))
     for place in np.ndindex(*stack):
-        product = arb_mat(left[place].tolist()) * arb_mat(right[place].tolist())
-        out[place] = np.array(product.entries(), dtype=object).reshape(rows, columns)
-    if a.ndim == 1:
-        out = out[..., 0, :]
-    return boxed(out if b.ndim > 1 else out[..., 0])
+        out[place] = _product(arb_mat(first[place].tolist()), arb_mat(second[place].tolist()), inner)
+    return boxed(out)
+
+
+def _worth_matrices(rows: int, inner: int, columns: int) -> bool:
+    """Whether a product saves more time in ``arb_mat`` than it takes to put the elements in and out.
+
+    Either way one element costs about as much as one multiplication of an object `matmul` (0.09 us).
+    """
+    return rows * inner * columns > rows * inner + inner * columns + rows * columns + 20
+
+
+def _matrix(x: Any) -> arb_mat:
+    """A matrix of balls as flint's; each is made once a run, which meets the same operands forwards and backwards."""
+    if _mode.matrices is None:
+        return arb_mat(x.tolist())
+    known = _mode.matrices.get(id(x))
+    if known is None:
+        known = _mode.matrices[id(x)] = x, arb_mat(x.tolist())
+    return known[1]
+
+
+def _product(left: arb_mat, right: arb_mat, count: int) -> np.ndarray:
+    """The product of two matrices as an array of balls, with the order-free bound for sums of `count` products."""
+    entries = (order_free(left, count) * right).entries()
+    return np.fromiter(entries, object, len(entries)).reshape(left.nrows(), right.ncols())
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
@@ -592,9 +631,9 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     first, *others = operands
     widened = order_free(first, summed - 1 + len(others)) if is_object(first) else order_free(lift(np.asarray(first)), summed)
     plain = [np.asarray(widened), *(np.asarray(x) for x in others)]
-    if len(plain) == 2 and not _mode.series and summed * math.prod(sizes[c] for c in output) >= 512:
+    if len(plain) == 2 and not _mode.series:
         products = as_products(subscripts, plain[0].shape, plain[1].shape)
-        if products is not None and min(products.lengths) >= 3 and products.sums == ((), ()):
+        if products is not None and products.sums == ((), ()) and _worth_matrices(*products.lengths):
             return _ball_products(products, *plain)
     return _contracted(inputs.split(","), output, plain)
 
@@ -619,7 +658,7 @@ def _ball_products(products: Products, a: np.ndarray, b: np.ndarray) -> Any:
     first, second = products.stacks(a, b)
     out = np.empty((len(first), first.shape[1], second.shape[2]), object)
     for n, (left, right) in enumerate(zip(first, second, strict=True)):
-        out[n] = np.array((arb_mat(left.tolist()) * arb_mat(right.tolist())).entries(), dtype=object).reshape(out.shape[1:])
+        out[n] = _product(arb_mat(left.tolist()), arb_mat(right.tolist()), 0)
     return boxed(out.reshape(products.shape).transpose(products.order))
 
 
