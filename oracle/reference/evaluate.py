@@ -167,9 +167,9 @@ def backward(
             continue
         op = find(step.op)
         operands = [values[a] for a in step.args]
+        masked = len(operands) - 1 if "where" in step.params else None
         for k, arg in enumerate(step.args):
-            masked = "where" in step.params and k == len(step.args) - 1
-            if not needed[arg] or not (masked or op.differentiable(k)):
+            if not needed[arg] or not (k == masked or op.differentiable(k)):
                 continue
             if branches is not None:
                 branches.at((number, k))

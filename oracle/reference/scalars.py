@@ -14,7 +14,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import flint
@@ -88,6 +88,10 @@ class Branches:
         return (self.place, self._count)
 
 
+#: Matrices that are known already, each by the identity of its array, which stays alive beside it.
+Matrices = dict[int, tuple[Any, arb_mat]]
+
+
 @dataclass
 class _Mode:
     series: bool = False
@@ -95,7 +99,7 @@ class _Mode:
     loss: float = 0.0  # what every result may lose absolutely, by underflow
     flush: bool = False  # whether operands lose as much
     branches: Branches = field(default_factory=Branches)
-    matrices: dict[int, tuple[Any, arb_mat]] | None = None  # those of this run, by the identity of an array that stays alive
+    matrices: Matrices | None = None
 
 
 _mode = _Mode()
@@ -117,7 +121,8 @@ class _set:
         global _mode
         self.before = _mode, flint.ctx.prec, flint.ctx.cap
         _mode, flint.ctx.prec = self.mode, self.bits
-        _mode.matrices = {}
+        if _mode.matrices is None:
+            _mode.matrices = {}
         if self.order is not None:
             flint.ctx.cap = self.order
         return self.mode.branches
@@ -127,13 +132,18 @@ class _set:
         _mode, flint.ctx.prec, flint.ctx.cap = self.before
 
 
-def exact(bits: int, branches: Branches | None = None) -> Any:
-    """Context: balls of `bits` bits, which enclose the exact result."""
-    return _set(bits, _Mode(branches=branches or Branches()))
+def exact(bits: int, branches: Branches | None = None, matrices: Matrices | None = None) -> Any:
+    """Context: balls of `bits` bits, which enclose the exact result; runs on the same inputs may share `matrices`."""
+    return _set(bits, _Mode(branches=branches or Branches(), matrices=matrices))
 
 
 def working(
-    dtype: Any, branches: Branches | None = None, unit: float | None = None, loss: float = 0.0, flush: bool = False
+    dtype: Any,
+    branches: Branches | None = None,
+    unit: float | None = None,
+    loss: float = 0.0,
+    flush: bool = False,
+    matrices: Matrices | None = None,
 ) -> Any:
     """Context: balls that enclose every honest computation in `dtype`.
 
@@ -149,11 +159,13 @@ def working(
         What every result may lose absolutely by underflow; 0 where all numbers are far from it.
     flush : bool
         Whether operands lose as much, too: then comparisons of numbers that close are doubtful.
+    matrices : dict, optional
+        Shared with other runs on the same inputs.
     """
     bits = significand(dtype) if unit is None else max(3, round(-math.log2(unit)))
     chosen = branches or Branches()
     chosen.replaying = branches is not None
-    return _set(max(2, bits - GUARD_BITS), _Mode(unit=2.0**-bits, loss=loss, flush=flush, branches=chosen))
+    return _set(max(2, bits - GUARD_BITS), _Mode(False, 2.0**-bits, loss, flush, chosen, matrices))
 
 
 def taylor(bits: int, order: int = 2) -> Any:
@@ -203,6 +215,8 @@ def lift(array: np.ndarray) -> Any:
     plain = array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
     if not array.size:
         return np.empty(array.shape, object)
+    if not _mode.series and (plain == plain.item(0)).all():  # balls never change, so one will do
+        return boxed(np.full(plain.shape, arb(plain.item(0)), object))
     return boxed((_to_constant_series if _mode.series else _to_arb)(plain))
 
 
@@ -537,8 +551,13 @@ def order_free(terms: Any, count: int) -> Any:
     fraction of itself is the same bound.
     """
     if _mode.unit and count > 0 and (isinstance(terms, arb_mat) or is_object(terms)):
-        return terms * arb(1, count * _mode.unit / (1 - min(0.5, count * _mode.unit)))
+        return terms * _any_order(count, _mode.unit)
     return terms
+
+
+@lru_cache(maxsize=1024)
+def _any_order(count: int, unit: float) -> arb:
+    return arb(1, count * unit / (1 - min(0.5, count * unit)))
 
 
 def add_reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -573,20 +592,24 @@ def matmul(a: Any, b: Any, turned: int | None = None) -> Any:
     turned : {0, 1}, optional
         Which operand's last two axes change places first.
     """
-    if not (is_object(a) or is_object(b)):
-        return np.matmul(np.swapaxes(a, -1, -2) if turned == 0 else a, np.swapaxes(b, -1, -2) if turned == 1 else b)
-    first, second = (np.asarray(np.swapaxes(x, -1, -2) if turned == k else x) for k, x in enumerate((a, b)))
-    inner = first.shape[-1]
+    balls = is_object(a) or is_object(b)
+    if balls and a.ndim == b.ndim == 2 and not _mode.series:
+        (rows, inner), (_, columns) = (x.shape[::-1] if turned == k else x.shape for k, x in enumerate((a, b)))
+        if _worth_matrices(rows, inner, columns):
+            left, right = _matrix(a), _matrix(b)
+            return boxed(_product(left.transpose() if turned == 0 else left, right.transpose() if turned == 1 else right, inner))
+    if turned is not None:
+        a, b = (np.swapaxes(x, -1, -2) if turned == k else x for k, x in enumerate((a, b)))
+    if not balls:
+        return np.matmul(a, b)
+    inner = a.shape[-1]
     if inner == 0:
-        return _zero_like(np.matmul(np.empty(first.shape), np.empty(second.shape)))
-    if _mode.series or first.ndim == 1 or second.ndim == 1 or not _worth_matrices(*first.shape[-2:], second.shape[-1]):
-        return boxed(np.matmul(np.asarray(order_free(boxed(first), inner)), second))
-    if first.ndim == second.ndim == 2:
-        left, right = (_matrix(x).transpose() if turned == k else _matrix(x) for k, x in enumerate((a, b)))
-        return boxed(_product(left, right, inner))
-    stack = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
-    out = np.empty((*stack, first.shape[-2], second.shape[-1]), object)
-    first, second = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (first, second))
+        return _zero_like(np.matmul(np.empty(a.shape), np.empty(b.shape)))
+    if _mode.series or a.ndim == 1 or b.ndim == 1 or not _worth_matrices(a.shape[-2], inner, b.shape[-1]):
+        return boxed(np.matmul(np.asarray(order_free(a, inner)), np.asarray(b)))
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    out = np.empty((*stack, a.shape[-2], b.shape[-1]), object)
+    first, second = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
     for place in np.ndindex(*stack):
         out[place] = _product(arb_mat(first[place].tolist()), arb_mat(second[place].tolist()), inner)
     return boxed(out)
@@ -601,7 +624,7 @@ def _worth_matrices(rows: int, inner: int, columns: int) -> bool:
 
 
 def _matrix(x: Any) -> arb_mat:
-    """A matrix of balls as flint's; each is made once a run, which meets the same operands forwards and backwards."""
+    """A matrix of balls as flint's, made once: a run meets the same operands forwards and backwards."""
     if _mode.matrices is None:
         return arb_mat(x.tolist())
     known = _mode.matrices.get(id(x))
