@@ -596,8 +596,8 @@ def matmul(a: Any, b: Any, turned: int | None = None) -> Any:
     if balls and a.ndim == b.ndim == 2 and not _mode.series:
         (rows, inner), (_, columns) = (x.shape[::-1] if turned == k else x.shape for k, x in enumerate((a, b)))
         if _worth_matrices(rows, inner, columns):
-            left, right = _matrix(a), _matrix(b)
-            return boxed(_product(left.transpose() if turned == 0 else left, right.transpose() if turned == 1 else right, inner))
+            left, right = (_matrix(x).transpose() if turned == k else _matrix(x) for k, x in enumerate((a, b)))
+            return boxed(_product(left, right, inner))
     if turned is not None:
         a, b = (np.swapaxes(x, -1, -2) if turned == k else x for k, x in enumerate((a, b)))
     if not balls:
