@@ -105,9 +105,9 @@ class _Mode:
 _mode = _Mode()
 
 
-def _underflown(array: np.ndarray) -> np.ndarray:
-    """What underflow adds to results, except to exact zeros."""
-    ball = arb(0, _mode.loss)
+def _underflown(array: np.ndarray, times: int = 1) -> np.ndarray:
+    """Results with what they may lose by so many underflows each; exact zeros lose nothing."""
+    ball = arb(0, times * _mode.loss)
     return np.asarray(np.frompyfunc(lambda b: b if b == 0 else b + ball, 1, 1)(array), dtype=object)
 
 
@@ -606,7 +606,8 @@ def matmul(a: Any, b: Any, turned: int | None = None) -> Any:
     if inner == 0:
         return _zero_like(np.matmul(np.empty(a.shape), np.empty(b.shape)))
     if _mode.series or a.ndim == 1 or b.ndim == 1 or not _worth_matrices(a.shape[-2], inner, b.shape[-1]):
-        return boxed(np.matmul(np.asarray(order_free(a, inner)), np.asarray(b)))
+        out = np.asarray(np.matmul(np.asarray(order_free(a, inner)), np.asarray(b)), dtype=object)
+        return boxed(_underflown(out, inner) if _mode.loss else out)
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     out = np.empty((*stack, a.shape[-2], b.shape[-1]), object)
     first, second = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
@@ -636,7 +637,8 @@ def _matrix(x: Any) -> arb_mat:
 def _product(left: arb_mat, right: arb_mat, count: int) -> np.ndarray:
     """The product of two matrices as an array of balls, with the order-free bound for sums of `count` products."""
     entries = (order_free(left, count) * right).entries()
-    return np.fromiter(entries, object, len(entries)).reshape(left.nrows(), right.ncols())
+    out = np.fromiter(entries, object, len(entries)).reshape(left.nrows(), right.ncols())
+    return _underflown(out, left.ncols()) if _mode.loss else out
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
