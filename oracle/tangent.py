@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from .certificate import LAST_BITS, LOSSY_ULPS, SHARPNESS, Certificate, Enclosure, enclose, lifted, out_of_range, span_of
+from .certificate import LAST_BITS, LOSSY_ULPS, SHARPNESS, Certificate, Enclosure, enclose, finite, flat, lifted, span_of
 from .program import Program
 from .reference import scalars as s
 from .reference.evaluate import backward, forward
@@ -121,7 +121,8 @@ def certify_tangent(certificate: Certificate) -> Tangent:
         if isinstance(honest, str):
             return Tangent(None, honest)
         with s.exact(bits):
-            (truth,) = enclose([slopes(series[-1])], [honest[0]], certificate.model)
+            tangent = slopes(series[-1])
+            (truth,) = enclose([tangent], s.to_float(flat([tangent])), honest, certificate.model)
         if truth.sharp:
             return Tangent(truth)
         bits *= 2
@@ -138,9 +139,12 @@ def _honest(certificate: Certificate, series: Sequence[Any], branches: s.Branche
     model = certificate.model
     with s.exact(bits):
         values, tangents = ([np.asarray(c(np.asarray(x)), dtype=object) for x in series] for c in _coefficients)
-        span = span_of(values, tangents)
-        if trouble := out_of_range(span, values, [tangents[-1]], model.dtype):
-            return trouble
+        if not finite([values[-1], tangents[-1]]):
+            return "not differentiable here, or outside the domain"
+        every = [*values, *tangents]
+        span = span_of([s.to_float(flat(every))], every, [])
+        if span[1] > model.largest:
+            return f"a value of the program is beyond the range of {model.dtype}"
     loss = model.loss if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else 0.0
     replay = s.Branches(decided=branches.decided)
     try:

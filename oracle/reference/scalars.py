@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 import flint
@@ -91,6 +91,10 @@ class Branches:
         return (self.place, self._count)
 
 
+#: Matrices that are known already, each by the identity of its array, which stays alive beside it.
+Matrices = dict[int, tuple[Any, arb_mat]]
+
+
 @dataclass
 class _Mode:
     series: bool = False
@@ -98,14 +102,15 @@ class _Mode:
     loss: float = 0.0  # what every result may lose absolutely, by underflow
     flush: bool = False  # whether operands lose as much
     branches: Branches = field(default_factory=Branches)
+    matrices: Matrices | None = None
 
 
 _mode = _Mode()
 
 
-def _underflown(array: np.ndarray) -> np.ndarray:
-    """What underflow adds to results, except to exact zeros."""
-    ball = arb(0, _mode.loss)
+def _underflown(array: np.ndarray, times: int = 1) -> np.ndarray:
+    """Results with what they may lose by so many underflows each; exact zeros lose nothing."""
+    ball = arb(0, times * _mode.loss)
 
     def widened(b: Any) -> Any:
         if isinstance(b, arb_series):
@@ -126,6 +131,8 @@ class _set:
         global _mode
         self.before = _mode, flint.ctx.prec, flint.ctx.cap
         _mode, flint.ctx.prec = self.mode, self.bits
+        if _mode.matrices is None:
+            _mode.matrices = {}
         if self.order is not None:
             flint.ctx.cap = self.order
         return self.mode.branches
@@ -135,9 +142,9 @@ class _set:
         _mode, flint.ctx.prec, flint.ctx.cap = self.before
 
 
-def exact(bits: int, branches: Branches | None = None) -> Any:
-    """Context: balls of `bits` bits, which enclose the exact result."""
-    return _set(bits, _Mode(branches=branches or Branches()))
+def exact(bits: int, branches: Branches | None = None, matrices: Matrices | None = None) -> Any:
+    """Context: balls of `bits` bits, which enclose the exact result; runs on the same inputs may share `matrices`."""
+    return _set(bits, _Mode(branches=branches or Branches(), matrices=matrices))
 
 
 def working(
@@ -147,6 +154,7 @@ def working(
     loss: float = 0.0,
     flush: bool = False,
     order: int | None = None,
+    matrices: Matrices | None = None,
 ) -> Any:
     """Context: balls that enclose every honest computation in `dtype`.
 
@@ -164,11 +172,13 @@ def working(
         Whether operands lose as much, too: then comparisons of numbers that close are doubtful.
     order : int, optional
         With it the context is of Taylor series of so many coefficients, which are such balls.
+    matrices : dict, optional
+        Shared with other runs on the same inputs.
     """
     bits = significand(dtype) if unit is None else max(3, round(-math.log2(unit)))
     chosen = branches or Branches()
     chosen.replaying = branches is not None
-    mode = _Mode(series=order is not None, unit=2.0**-bits, loss=loss, flush=flush, branches=chosen)
+    mode = _Mode(order is not None, 2.0**-bits, loss, flush, chosen, matrices)
     return _set(max(2, bits - GUARD_BITS), mode, order)
 
 
@@ -182,17 +192,21 @@ def taylor(bits: int, order: int = 2, branches: Branches | None = None) -> Any:
     return _set(bits, _Mode(series=True, branches=branches or Branches()), order)
 
 
-@contextmanager
-def extra_bits(bits: int) -> Iterator[None]:
+class extra_bits:
     """Context: intermediate results of a compound primitive, `bits` more precise than its result."""
-    before = flint.ctx.prec
-    flint.ctx.prec = before + bits
-    try:
-        yield
-    finally:
-        flint.ctx.prec = before
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def __enter__(self) -> None:
+        self.before = flint.ctx.prec
+        flint.ctx.prec = self.before + self.bits
+
+    def __exit__(self, *problem: object) -> None:
+        flint.ctx.prec = self.before
 
 
+@cache
 def significand(dtype: Any) -> int:
     """Bits of a float dtype's significand, the hidden one included."""
     return SIGNIFICAND[np.dtype(dtype).name if not isinstance(dtype, str) else dtype]
@@ -220,6 +234,8 @@ def lift(array: np.ndarray) -> Any:
     plain = array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
     if not array.size:
         return np.empty(array.shape, object)
+    if not _mode.series and (plain == plain.item(0)).all():  # balls never change, so one will do
+        return boxed(np.full(plain.shape, arb(plain.item(0)), object))
     return boxed((_to_constant_series if _mode.series else _to_arb)(plain))
 
 
@@ -259,6 +275,11 @@ _is_zero = np.frompyfunc(lambda x: x == 0 if isinstance(x, arb) else all(c == 0 
 def finite(x: Balls) -> np.ndarray:
     """Where a ball (every coefficient of a series) is finite."""
     return np.asarray((_series_is_finite if _mode.series else _ball_is_finite)(np.asarray(x)), dtype=bool)
+
+
+def all_finite(x: Balls) -> bool:
+    """Whether every ball is finite."""
+    return all(map(arb.is_finite, np.asarray(x).reshape(-1).tolist()))
 
 
 def zero(x: Balls) -> np.ndarray:
@@ -304,7 +325,7 @@ def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1)
     on_rounded_series = np.frompyfunc(lambda *xs: _rounded_series(series, [_as_series(x) for x in xs]), arity, 1)
 
     def kernel(*operands: Any) -> Any:
-        if not any(is_object(x) for x in operands):
+        if not any(map(is_object, operands)):
             return floats(*operands)
         if _mode.series:
             return boxed((on_rounded_series if _mode.unit else on_series)(*operands))
@@ -312,7 +333,7 @@ def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1)
             return boxed(on_balls(*operands))
         with extra_bits(32):  # so that only the result is rounded, as a good libm has it
             out = boxed(on_balls(*operands))
-        return out * 1
+        return +out
 
     kernel.__name__ = floats.__name__
     kernel.__doc__ = f"NumPy's `{floats.__name__}`, on floats, balls or series."
@@ -573,15 +594,20 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 
 
 def order_free(terms: Any, count: int) -> Any:
-    """`terms`, widened so that a sum of them encloses every order of adding `count` of them.
+    """`terms` (an array of balls, or a matrix), widened so that a sum of them encloses every order of adding `count` of them.
 
     A sum of n floats in any order errs by at most (n-1) u sum|terms| to first order, and a sum of n products by n u
     (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 4.2): widening each term by that
     fraction of itself is the same bound.
     """
-    if _mode.unit and count > 0 and is_object(terms):
-        return terms * arb(1, count * _mode.unit / (1 - min(0.5, count * _mode.unit)))
+    if _mode.unit and count > 0 and (isinstance(terms, arb_mat) or is_object(terms)):
+        return terms * _any_order(count, _mode.unit)
     return terms
+
+
+@lru_cache(maxsize=1024)
+def _any_order(count: int, unit: float) -> arb:
+    return arb(1, count * unit / (1 - min(0.5, count * unit)))
 
 
 def add_reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -607,28 +633,62 @@ def normalise_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(operator.index(a) % ndim if ndim else 0 for a in given) if ndim else ()
 
 
-def matmul(a: Any, b: Any) -> Any:
-    """NumPy's `matmul`, with the order-free bound on balls; large matrices of balls go through ``arb_mat``."""
-    if not (is_object(a) or is_object(b)):
+def matmul(a: Any, b: Any, turned: int | None = None) -> Any:
+    """NumPy's `matmul`, with the order-free bound on balls; matrices of balls go through ``arb_mat`` where that is faster.
+
+    Parameters
+    ----------
+    a, b : array
+    turned : {0, 1}, optional
+        Which operand's last two axes change places first.
+    """
+    balls = is_object(a) or is_object(b)
+    if balls and a.ndim == b.ndim == 2 and not _mode.series:
+        (rows, inner), (_, columns) = (x.shape[::-1] if turned == k else x.shape for k, x in enumerate((a, b)))
+        if _worth_matrices(rows, inner, columns):
+            left, right = (_matrix(x).transpose() if turned == k else _matrix(x) for k, x in enumerate((a, b)))
+            return boxed(_product(left, right, inner))
+    if turned is not None:
+        a, b = (np.swapaxes(x, -1, -2) if turned == k else x for k, x in enumerate((a, b)))
+    if not balls:
         return np.matmul(a, b)
     inner = a.shape[-1]
     if inner == 0:
         return _zero_like(np.matmul(np.empty(a.shape), np.empty(b.shape)))
-    a = order_free(a, inner)
-    rows = a.shape[-2] if a.ndim > 1 else 1
-    columns = b.shape[-1] if b.ndim > 1 else 1
-    if _mode.series or rows * columns * inner < 200 or min(rows, columns, inner) < 3:
-        return boxed(np.matmul(np.asarray(a), np.asarray(b)))
-    left, right = np.asarray(a if a.ndim > 1 else a[None, :]), np.asarray(b if b.ndim > 1 else b[:, None])
-    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    out = np.empty((*stack, rows, columns), object)
-    left, right = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (left, right))
+    if _mode.series or a.ndim == 1 or b.ndim == 1 or not _worth_matrices(a.shape[-2], inner, b.shape[-1]):
+        out = boxed(np.matmul(np.asarray(order_free(a, inner)), np.asarray(b)))  # a lone series would be opened as a sequence
+        return boxed(_underflown(out, inner)) if _mode.loss else out
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    out = np.empty((*stack, a.shape[-2], b.shape[-1]), object)
+    first, second = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
     for place in np.ndindex(*stack):
-        product = arb_mat(left[place].tolist()) * arb_mat(right[place].tolist())
-        out[place] = np.array(product.entries(), dtype=object).reshape(rows, columns)
-    if a.ndim == 1:
-        out = out[..., 0, :]
-    return boxed(out if b.ndim > 1 else out[..., 0])
+        out[place] = _product(arb_mat(first[place].tolist()), arb_mat(second[place].tolist()), inner)
+    return boxed(out)
+
+
+def _worth_matrices(rows: int, inner: int, columns: int) -> bool:
+    """Whether a product saves more time in ``arb_mat`` than it takes to put the elements in and out.
+
+    Either way one element costs about as much as one multiplication of an object `matmul` (0.09 us).
+    """
+    return rows * inner * columns > rows * inner + inner * columns + rows * columns + 20
+
+
+def _matrix(x: Any) -> arb_mat:
+    """A matrix of balls as flint's, made once: a run meets the same operands forwards and backwards."""
+    if _mode.matrices is None:
+        return arb_mat(x.tolist())
+    known = _mode.matrices.get(id(x))
+    if known is None:
+        known = _mode.matrices[id(x)] = x, arb_mat(x.tolist())
+    return known[1]
+
+
+def _product(left: arb_mat, right: arb_mat, count: int) -> np.ndarray:
+    """The product of two matrices as an array of balls, with the order-free bound for sums of `count` products."""
+    entries = (order_free(left, count) * right).entries()
+    out = np.fromiter(entries, object, len(entries)).reshape(left.nrows(), right.ncols())
+    return _underflown(out, left.ncols()) if _mode.loss else out
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
@@ -646,9 +706,9 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     first, *others = operands
     widened = order_free(first, summed - 1 + len(others)) if is_object(first) else order_free(lift(np.asarray(first)), summed)
     plain = [np.asarray(widened), *(np.asarray(x) for x in others)]
-    if len(plain) == 2 and not _mode.series and summed * math.prod(sizes[c] for c in output) >= 512:
+    if len(plain) == 2 and not _mode.series:
         products = as_products(subscripts, plain[0].shape, plain[1].shape)
-        if products is not None and min(products.lengths) >= 3 and products.sums == ((), ()):
+        if products is not None and products.sums == ((), ()) and _worth_matrices(*products.lengths):
             return _ball_products(products, *plain)
     return _contracted(inputs.split(","), output, plain)
 
@@ -673,7 +733,7 @@ def _ball_products(products: Products, a: np.ndarray, b: np.ndarray) -> Any:
     first, second = products.stacks(a, b)
     out = np.empty((len(first), first.shape[1], second.shape[2]), object)
     for n, (left, right) in enumerate(zip(first, second, strict=True)):
-        out[n] = np.array((arb_mat(left.tolist()) * arb_mat(right.tolist())).entries(), dtype=object).reshape(out.shape[1:])
+        out[n] = _product(arb_mat(left.tolist()), arb_mat(right.tolist()), 0)
     return boxed(out.reshape(products.shape).transpose(products.order))
 
 
