@@ -33,18 +33,26 @@ _SETTINGS: Any = {
 
 
 @contextmanager
-def canvas(width: float = 640, height: float = 240) -> Iterator[tuple[Figure, Axes]]:
-    """A figure of so many CSS pixels and its axes, to be drawn on and handed to `svg` within the context."""
+def canvas(
+    width: float = 640, height: float = 240, margins: tuple[float, float, float, float] | None = None
+) -> Iterator[tuple[Figure, Axes]]:
+    """A figure of so many CSS pixels and its axes, to be drawn on and handed to `svg` within the context.
+
+    `margins` are fractions left, right, bottom and top of the axes, where many charts should be alike; otherwise what is drawn
+    finds its own place.
+    """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
+        figure = Figure(figsize=(width / 72, height / 72), layout="none" if margins else "constrained")
         FigureCanvasSVG(figure)
         figure.patch.set_visible(False)
         axes = figure.subplots()
         axes.patch.set_visible(False)
+        if margins is not None:
+            figure.subplots_adjust(**dict(zip(("left", "right", "bottom", "top"), margins, strict=True)))
         yield figure, axes
 
 
