@@ -25,13 +25,13 @@ from .oracle.blame import blame
 from .oracle.judge import FAILING, VERDICTS, Judgement
 from .oracle.program import ProgramError
 from .reports.case import Case, read_case, write_case
-from .reports.ci import write_for_ci
+from .reports.ci import JUNIT, MARKDOWN, write_for_ci
 from .reports.compare import compare as compared
 from .reports.compare import headline, worse
 from .reports.conformance import PAGE, Run, conformance_page
 from .reports.ledger import Ledger, LedgerError, shipped_ledger
 from .reports.records import FILE, PREVIOUS, Records, RecordsError, Summary, read_records, summarise
-from .reports.report import report_tree, write_report
+from .reports.report import REPORT, report_tree, write_report
 from .reports.script import ScriptError, script
 from .reports.sentences import failure_sentence, ledger_sentence
 from .reports.terminal import Terminal, make_console, witness_table
@@ -336,7 +336,7 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, ve
     finally:
         if records is not None:
             records.close()
-    said = _written(folder, summary, strict) if folder is not None and summary.header else []
+    said = _written(folder, summary, strict) if folder is not None else []
     terminal.close(strict=strict, folder=folder)
     for line in said:
         click.echo(line)
@@ -348,9 +348,11 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, ve
 
 
 def _set_aside(folder: Path) -> None:
-    """Keep the records of the run before, to tell what changed."""
+    """Keep the records of the run before, to tell what changed; what was written of it is of no run any more."""
     if (folder / FILE).stat().st_size:
         os.replace(folder / FILE, folder / PREVIOUS)
+    for name in (PAGE, REPORT, JUNIT, MARKDOWN):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _before(folder: Path, summary: Summary) -> tuple[Summary | None, list[str]]:

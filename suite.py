@@ -90,7 +90,7 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
         record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
         record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
     if (found := accuracy(judgement)) is not None:
-        record["accuracy"] = found.to_json()
+        record["accuracy"] = (found if task.op != COMPOSITION else replace(found, at=(), points=())).to_json()
     if outcome.blamed is not None:
         record |= {
             "blamed": outcome.blamed.op,

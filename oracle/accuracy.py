@@ -21,8 +21,8 @@ POINTS = 4
 class Accuracy:
     """How good the gradients of one answer are.
 
-    Elements that are mostly cancellation (their allowance is wider than `CONDITION` of them) say nothing about the rule, and
-    are left out.
+    Elements that are mostly cancellation (their allowance is wider than `CONDITION` of them, or than half of the digits of a
+    dtype of few) say nothing about the rule, and are left out.
 
     Parameters
     ----------
@@ -71,19 +71,20 @@ def accuracy(judgement: Judgement) -> Accuracy | None:
     certificate = judgement.certificate
     if judgement.verdict not in ("correct", "lossy") or certificate.kink:
         return None
-    units, floors, place = [], [], (0, 0)
+    units: dict[int, np.ndarray] = {}
+    floors, place = [], (0, 0)
     for n, truth in enumerate(certificate.gradients):
         if truth is None:
             continue
         error = truth.error(judgement.gradients[n])
         size = np.abs(truth.nearest)
-        clear = (truth.allowance <= size * CONDITION) & (size > 0) & np.isfinite(error)
+        clear = (truth.allowance <= size * max(CONDITION, truth.model.ulp**0.5)) & (size > 0) & np.isfinite(error)
         unit = np.where(clear, _in_ulps(error, size, truth), -1.0).reshape(-1)
-        if unit.size and unit.max() > max((u.max(initial=-1.0) for u in units), default=-1.0):
+        if unit.size and unit.max() > max((u.max(initial=-1.0) for u in units.values()), default=-1.0):
             place = n, int(unit.argmax())
         floors.append(((truth.allowance + error)[clear] / size[clear]).min(initial=np.inf))
-        units.append(unit)
-    every = np.concatenate([u[u >= 0] for u in units]) if units else np.zeros(0)
+        units[n] = unit
+    every = np.concatenate([u[u >= 0] for u in units.values()]) if units else np.zeros(0)
     if not every.size:
         return None
     at, points = _places(judgement, units, *place)
@@ -95,18 +96,18 @@ def _in_ulps(error: np.ndarray, size: np.ndarray, truth: Enclosure) -> np.ndarra
 
 
 def _places(
-    judgement: Judgement, units: list[np.ndarray], worst_of: int, worst: int
+    judgement: Judgement, units: dict[int, np.ndarray], worst_of: int, worst: int
 ) -> tuple[tuple[float, ...], tuple[tuple[float, float], ...]]:
-    """The operands at the worst element, and some points, where the program is one plain elementwise op."""
+    """The operands at the worst element, and some points, where the program is one elementwise op."""
     program = judgement.question.program
     step = program.steps[0]
     operands = [program.inputs[a].data for a in step.args] if len(program.steps) == 1 else []
-    if not operands or not OPS[step.op].elementwise or "where" in step.params or len({x.shape for x in operands}) > 1:
+    if worst_of not in step.args or not operands or not OPS[step.op].elementwise or len({x.shape for x in operands}) > 1:
         return (), ()
     at = tuple(float(x.reshape(-1)[worst]) for x in operands)
     if len(operands) > 1:
         return at, ()
-    x, u = operands[0].reshape(-1), units[0]
+    x, u = operands[0].reshape(-1), units[worst_of]
     clear = np.flatnonzero(u >= 0)
     chosen = dict.fromkeys([worst, *(int(i) for i in clear[np.linspace(0, len(clear) - 1, POINTS - 1).astype(int)])])
     return at, tuple((float(x[i]), float(u[i])) for i in chosen)

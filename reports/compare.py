@@ -50,8 +50,8 @@ def compare(before: Summary, after: Summary) -> list[Change]:
     Examples
     --------
     >>> from .records import summarise
-    >>> ok, bad = ([{"kind": "outcome", "op": "exp", "verdict": verdict}] for verdict in ("correct", "wrong"))
-    >>> [(c.sentence, c.turn) for c in compare(summarise(ok), summarise(bad))]
+    >>> runs = [[{"kind": "outcome", "op": "exp", "verdict": v}, {"kind": "end"}] for v in ("correct", "wrong")]
+    >>> [(c.sentence, c.turn) for c in compare(*map(summarise, runs))]
     [('exp: correct -> new (1 of 1)', 'worse')]
     """
     return [

@@ -33,6 +33,7 @@ FITTINGS = ((40, True), (40, False), (10, False), (0, False))
 #: A program and a script are shown in about as many lines, each of about as many characters.
 LINES, WIDTH = 40, 400
 LEGS = ("balls", "series", "differences", "jax")
+#: Errors above so many units in the last place are drawn at the top of a plot.
 TALLEST = 1e4
 
 
@@ -377,11 +378,11 @@ def _plot(op: str, series: Sequence[Sequence[tuple[float, float]]], name: str, l
         axes.axhline(1.0, color=MUTED, linewidth=0.6, dashes=(2, 3))
         for number, one in enumerate(series):
             dots(axes, [(p[0], min(p[1], TALLEST * 1.6)) for p in one], SERIES[number % len(SERIES)], 3.2)
-        axes.set_ylim(0, max(10.0, min(worst, TALLEST) * 2))
+        axes.set_ylim(-0.06, max(10.0, min(worst, TALLEST) * 2))
         reach = max(map(abs, xs))
         axes.set_xlim(-1.6 * reach if min(xs) < 0 else -0.002, 1.6 * reach if max(xs) > 0 else 0.002)
-        axes.set_xticks(_ticks(axes.get_xlim(), (-1e4, -100.0, -1.0, 0.0, 1.0, 100.0, 1e4)))
-        axes.set_yticks(_ticks(axes.get_ylim(), (0.0, 1.0, 10.0, 100.0, 1e3, 1e4)))
+        axes.set_xticks(_ticks(axes, 0, (0.0, 1.0, -1.0, 100.0, -100.0, 1e4, -1e4, 0.1, -0.1), 36))
+        axes.set_yticks(_ticks(axes, 1, (0.0, 1.0, 1e4, 100.0, 10.0, 1e3), 14))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _tick(v)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: _tick(v)))
         axes.xaxis.set_minor_locator(SymmetricalLogLocator(base=1e9, linthresh=1))
@@ -393,8 +394,15 @@ def _plot(op: str, series: Sequence[Sequence[tuple[float, float]]], name: str, l
         return svg(figure, f"Error of the gradient of {op} over its domain", description, name)
 
 
-def _ticks(limits: tuple[float, float], wanted: Sequence[float]) -> list[float]:
-    return [tick for tick in wanted if limits[0] <= tick <= limits[1]]
+def _ticks(axes: Any, axis: int, wanted: Sequence[float], apart: float) -> list[float]:
+    """Those of some ticks, the more important ones first, that are on the axis and so many pixels apart."""
+    low, high = (axes.get_xlim, axes.get_ylim)[axis]()
+    kept: dict[float, float] = {}
+    for tick in wanted:
+        place = float(axes.transData.transform((tick, tick))[axis])
+        if low <= tick <= high and all(abs(place - other) >= apart for other in kept.values()):
+            kept[tick] = place
+    return sorted(kept)
 
 
 def _tick(value: float) -> str:

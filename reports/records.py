@@ -158,7 +158,7 @@ class Gauge:
     def add(self, found: Mapping[str, Any]) -> None:
         """Count one answer's accuracy."""
         worst, floor = float(found["worst"]), float(found["floor"])
-        if worst >= self.worst:
+        if worst > self.worst or (worst == self.worst and not self.at):
             self.worst, self.at = worst, list(found.get("at", ()))
         self.sharpest = min(self.sharpest, floor)
         self.errors[_bin(float(found["median"]))] += 1
