@@ -82,7 +82,7 @@ def accuracy(judgement: Judgement) -> Accuracy | None:
         unit = np.where(clear, _in_ulps(error, size, truth), -1.0).reshape(-1)
         if unit.size and unit.max() > max((u.max(initial=-1.0) for u in units.values()), default=-1.0):
             place = n, int(unit.argmax())
-        floors.append(((truth.allowance + error)[clear] / size[clear]).min(initial=np.inf))
+        floors.append(float(((truth.allowance[clear] + error[clear]) / size[clear]).min(initial=np.inf)))
         units[n] = unit
     every = np.concatenate([u[u >= 0] for u in units.values()]) if units else np.zeros(0)
     if not every.size:
@@ -92,7 +92,8 @@ def accuracy(judgement: Judgement) -> Accuracy | None:
 
 
 def _in_ulps(error: np.ndarray, size: np.ndarray, truth: Enclosure) -> np.ndarray:
-    return np.asarray(error / np.maximum(size * truth.model.ulp, truth.model.loss))
+    with np.errstate(over="ignore"):  # a unit may be the smallest subnormal
+        return np.asarray(error / np.maximum(size * truth.model.ulp, truth.model.loss))
 
 
 def _places(

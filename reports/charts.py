@@ -46,7 +46,7 @@ def canvas(
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(width / 72, height / 72), layout="none" if margins else "constrained")
+        figure = Figure(figsize=(width / 72, height / 72), layout=None if margins else "constrained")
         FigureCanvasSVG(figure)
         figure.patch.set_visible(False)
         axes = figure.subplots()

@@ -12,7 +12,7 @@ from .records import JUDGED, STANDINGS, Row, Summary, counted
 from .report import program_lines
 from .sentences import failure_sentence, ledger_sentence
 
-__all__ = ["HEADLINES", "JUNIT", "MARKDOWN", "annotations", "job_summary", "junit", "write_for_ci"]
+__all__ = ["HEADLINES", "JUNIT", "MARKDOWN", "annotate", "job_summary", "junit", "write_for_ci"]
 
 JUNIT, MARKDOWN = "junit.xml", "summary.md"
 #: The exit status in words.
@@ -64,7 +64,7 @@ def junit(summary: Summary, *, strict: bool = False) -> str:
 def _suite(root: ElementTree.Element, summary: Summary, family: str) -> ElementTree.Element:
     started = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", str(summary.header.get("started", "")))
     more = {"timestamp": started[0]} if started else {}
-    return ElementTree.SubElement(root, "testsuite", name=_xml(family), hostname="localhost", **more)
+    return ElementTree.SubElement(root, "testsuite", {"name": _xml(family), "hostname": "localhost", **more})
 
 
 def _op_case(suite: ElementTree.Element, summary: Summary, row: Row, strict: bool) -> None:
@@ -88,7 +88,7 @@ def _op_case(suite: ElementTree.Element, summary: Summary, row: Row, strict: boo
 
 
 def _note(case: ElementTree.Element, kind: str, message: str, type_: str = "", text: str = "") -> None:
-    note = ElementTree.SubElement(case, kind, message=_xml(message), **({"type": _xml(type_)} if type_ else {}))
+    note = ElementTree.SubElement(case, kind, {"message": _xml(message)} | ({"type": _xml(type_)} if type_ else {}))
     note.text = _xml(text) or None
 
 
@@ -184,7 +184,7 @@ def _cut(lines: list[str]) -> str:
 # -- annotations ---------------------------------------------------------------------------------------------------------------
 
 
-def annotations(summary: Summary, *, strict: bool = False) -> list[str]:
+def annotate(summary: Summary, *, strict: bool = False) -> list[str]:
     """Workflow commands that GitHub shows beside a job: one for each reason that the gate fails, as many as it shows."""
     backend = str(summary.header.get("backend", ""))
     errors = [(f"{f.get('blamed') or f['op']} is {f['verdict']}", failure_sentence(f, backend)) for f in summary.new_failures]
@@ -224,4 +224,4 @@ def write_for_ci(
     if file := surroundings.get("GITHUB_STEP_SUMMARY"):
         with open(file, "a", encoding="utf-8") as step:
             step.write(text)
-    return annotations(summary, strict=strict) if surroundings.get("GITHUB_ACTIONS") == "true" else []
+    return annotate(summary, strict=strict) if surroundings.get("GITHUB_ACTIONS") == "true" else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -234,7 +235,7 @@ def _groups(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, list[Cell], 
     for op, family in _catalogue(runs).items():
         rows = [run.summary.rows.get(op) for run in runs]
         cells = [_cell(rows[0], dtype) for dtype in runs[0].dtypes] if len(runs) == 1 else [_cell(row) for row in rows]
-        agreed = [leg[0] for leg in LEGS if any(row is not None and row.legs.get(leg, {}).get("agrees") for row in rows)]
+        agreed = [leg[0] for leg in LEGS if any(row is not None and row.legs.get(leg, Counter())["agrees"] for row in rows)]
         groups.setdefault(family or "others", []).append((op, cells, " ".join(agreed)))
     return [*groups.items()]
 
@@ -242,14 +243,14 @@ def _groups(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, list[Cell], 
 def _cell(row: Row | None, dtype: str | None = None) -> Cell:
     if row is None:
         return Cell("not asked")
-    counts = row.standings if dtype is None else row.by_dtype.get(dtype, {})
-    judged = sum(counts.get(s, 0) for s in JUDGED)
+    counts = row.standings if dtype is None else row.by_dtype.get(dtype, Counter())
+    judged = sum(counts[s] for s in JUDGED)
     order = ("new", "known", "lossy", "correct") if judged else ("undecided", "unsupported")
-    state = next((s for s in order if counts.get(s)), "not judged")
+    state = next((s for s in order if counts[s]), "not judged")
     if state in ("not judged", "unsupported"):
         return Cell(state)
     count = str(counts[state]) if state in ("correct", "undecided") else f"{counts[state]} of {judged}"
-    rest = ", ".join(f"{counts[s]} {s}" for s in ("lossy", "undecided", "unsupported") if counts.get(s) and s != state)
+    rest = ", ".join(f"{counts[s]} {s}" for s in ("lossy", "undecided", "unsupported") if counts[s] and s != state)
     return Cell(state, count, rest)
 
 
@@ -324,8 +325,10 @@ def _unverified(run: Run) -> list[tuple[str, str, str]]:
         out.append(("not asked", counted(len(left), "op"), "the run was about other ops: " + ", ".join(left)))
     entries = [str(r["id"]) for r in s.ledger if r["state"] == "not judged"]
     if entries:
-        out.append(("not judged", counted(len(entries), "ledger entry"), "could not be judged again: " + ", ".join(entries)))
-    lone = [op for op, row in s.rows.items() if row.judged and not any(row.legs.get(leg, {}).get("agrees") for leg in LEGS[1:])]
+        out.append(("not judged", f"{len(entries)} of the ledger", "could not be judged again: " + ", ".join(entries)))
+    lone = [
+        op for op, row in s.rows.items() if row.judged and not any(row.legs.get(leg, Counter())["agrees"] for leg in LEGS[1:])
+    ]
     if lone:
         out.append(("one leg", counted(len(lone), "op"), "no leg but the balls spoke for the truth: " + ", ".join(lone)))
     return out
@@ -359,7 +362,7 @@ def _series(runs: Sequence[Run], op: str) -> list[list[tuple[float, float]]]:
 
 def _plots(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
     """For every op whose error is known by its operand, that error over the domain."""
-    out = []
+    out: list[tuple[str, Markup]] = []
     for op in _catalogue(runs):
         series = _series(runs, op)
         if sum(map(len, series)) >= 3:

@@ -1,6 +1,7 @@
 """Accuracy of gradients: the worst operand is named, and the detection floor is what the judge sees."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,20 @@ def test_the_floor_is_what_the_judge_sees() -> None:
     question = as_question(Program.of([np.array([0.5, 2.0])], [("exp", [0])]))
     found = accuracy(judge(question, mirror))
     assert found is not None
-    for factor, right in ((0.25, True), (2.0, False)):
-        answer = judge(question, Changed(lambda g, x, by=1 + factor * found.floor: g * by))
+    for factor, right in ((1 + 0.25 * found.floor, True), (1 + 2 * found.floor, False)):
+        answer = judge(question, Changed(partial(_scaled, factor)))
         assert (answer.verdict == "correct") == right
+
+
+def _scaled(factor: float, g: np.ndarray, x: Any) -> Any:
+    return g * factor
+
+
+def test_an_error_of_more_units_than_a_float_can_count_is_no_trouble() -> None:
+    question = as_question(Program.of([np.array([360.0])], [("tanh", [0])]))
+    answer = judge(question, Changed(lambda g, x: g + 1e-15))
+    assert answer.verdict == "lossy"
+    assert accuracy(answer) is not None
 
 
 def test_a_wrong_answer_and_one_at_a_kink_have_no_accuracy() -> None:

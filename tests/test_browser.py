@@ -13,8 +13,8 @@ from adjudge.reports.records import summarise
 
 from .test_pages import BETTER, FULL
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-if CHROMIUM is None or DRIVER is None:
+CHROMIUM, DRIVER = shutil.which("chromium") or "", shutil.which("chromedriver") or ""
+if not CHROMIUM or not DRIVER:
     pytest.skip("needs chromium and chromedriver, which are not here", allow_module_level=True)
 selenium = pytest.importorskip("selenium", reason="needs selenium, which is not installed")
 axe_core = pytest.importorskip("axe_core_python", reason="needs axe-core-python, which is not installed")

@@ -141,7 +141,7 @@ def test_a_hostile_text_stays_text(field: str) -> None:
     assert "49" not in re.findall(r"pwned%0A(.{0,12})", text)
     assert "<img" not in ci.job_summary(summary)
     ElementTree.fromstring(ci.junit(summary))
-    for line in ci.annotations(summary):
+    for line in ci.annotate(summary):
         assert re.fullmatch(r"::error title=[^:\n\r,]*::[^\n\r]*", line), line
 
 
@@ -296,13 +296,13 @@ def test_the_job_summary_has_its_tables_first_and_is_cut() -> None:
 
 
 def test_annotations_are_few_and_name_what_fails() -> None:
-    (only,) = ci.annotations(summarise(FULL))
+    (only,) = ci.annotate(summarise(FULL))
     assert only.startswith("::error title=adjudge%3A exp is wrong::toy exp (float64) is wrong")
-    many = ci.annotations(summarise([header(), *[failure()] * 30, END]))
+    many = ci.annotate(summarise([header(), *[failure()] * 30, END]))
     assert len(many) == ci.MOST_ANNOTATIONS
     assert "21 more are in the report" in many[-1]
-    assert ci.annotations(summarise([header(), outcome(), END])) == []
-    assert "nothing was judged" in ci.annotations(summarise([header(), END]))[0]
+    assert ci.annotate(summarise([header(), outcome(), END])) == []
+    assert "nothing was judged" in ci.annotate(summarise([header(), END]))[0]
 
 
 def test_what_is_written_for_ci_depends_on_the_surroundings(tmp_path: Path) -> None:
