@@ -94,7 +94,7 @@ def test_the_cost_of_a_broadcast_grows_with_its_elements_alone(benchmark: Any) -
         a, b = (torch.tensor(v, requires_grad=True) for v in (x, y))
 
         def slow(inputs: Any = (a, b)) -> None:
-            assert torch.autograd.gradcheck(lambda x, y: torch.tanh(x * y).sum(), inputs)
+            assert torch.autograd.gradcheck(lambda u, v: torch.tanh(u * v).sum(), inputs)
 
         if not benchmark.enabled:
             slow()
@@ -103,8 +103,8 @@ def test_the_cost_of_a_broadcast_grows_with_its_elements_alone(benchmark: Any) -
         ours, theirs = by_turns(lambda q=q: certify(q), slow)  # type: ignore[misc]
         costs.append(ours / side**2)
         line(
-            f"broadcast and sum, {2 * side} inputs, {side**2} elements: {ours * 1e3:.2f} ms ({costs[-1] * 1e6:.1f} us an element), "
-            f"gradcheck (slow) {theirs * 1e3:.1f} ms, ratio {theirs / ours:.1f}"
+            f"broadcast and sum, {2 * side} inputs, {side**2} elements: {ours * 1e3:.2f} ms "
+            f"({costs[-1] * 1e6:.1f} us an element), gradcheck (slow) {theirs * 1e3:.1f} ms, ratio {theirs / ours:.1f}"
         )
     benchmark(certify, q)
     assert not costs or costs[1] <= LINEAR * costs[0]
