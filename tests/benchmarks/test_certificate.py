@@ -94,7 +94,7 @@ def test_the_cost_of_a_broadcast_grows_with_its_elements_alone(benchmark: Any) -
         a, b = (torch.tensor(v, requires_grad=True) for v in (x, y))
 
         def slow(inputs: Any = (a, b)) -> None:
-            assert torch.autograd.gradcheck(lambda u, v: torch.tanh(u * v).sum(), inputs)
+            assert torch.autograd.gradcheck(lambda left, right: torch.tanh(left * right).sum(), inputs)
 
         if not benchmark.enabled:
             slow()
