@@ -222,7 +222,7 @@ def _library(judged: str) -> tuple[Any, Ledger]:
         library: Any = load("jax")
     except BackendError:
         return None, Ledger()
-    library.use_cache(private() / "jax")
+    library.use_cache((private() / "jax").absolute())
     return library, shipped_ledger("jax")
 
 
