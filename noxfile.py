@@ -1,5 +1,8 @@
 """Sessions: what can be done with this checkout, one sentence each (`nox -l`)."""
 
+import json
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["tests"]
@@ -7,11 +10,23 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.needs_version = ">=2024.10"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+BACKENDS = ("mygrad", "jax", "torch", "autograd", "reference")
+#: The libraries among them that are extras of the package.
+EXTRAS = tuple(name for name in PROJECT["project"]["optional-dependencies"] if name in BACKENDS)
+REPORTS = "adjudge-report"
 
 
 def group(name: str) -> tuple[str, ...]:
     """The packages of a dependency group."""
     return nox.project.dependency_groups(PROJECT, name)
+
+
+def install(session: nox.Session, *extras: str, groups: tuple[str, ...] = ()) -> None:
+    """Install adjudge with some extras and groups; PyTorch by pip, which knows where light builds are."""
+    if "torch" in extras:
+        session.install("pip")
+        session.run_install("python", "-m", "pip", "install", "--quiet", *PROJECT["project"]["optional-dependencies"]["torch"])
+    session.install(f".[{','.join(extras)}]" if extras else ".", *(package for name in groups for package in group(name)))
 
 
 @nox.session
@@ -22,18 +37,38 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("backend", ["mygrad", "jax", "torch", "autograd", "reference"])
+@nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 def conformance(session: nox.Session, backend: str) -> None:
-    """Judge one implementation."""
-    extras = [e for e in ("mygrad", "jax", "torch", "autograd") if e in (backend, "jax")]
-    session.install(f".[{','.join(extras)}]")
-    session.run("adjudge", "check", backend, *session.posargs)
+    """Judge one implementation, and keep its report whatever comes out."""
+    install(session, *dict.fromkeys(e for e in (backend, "jax") if e in EXTRAS))
+    session.run("adjudge", "check", backend, "--report-dir", f"{REPORTS}/{backend}", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def gate(session: nox.Session) -> None:
+    """Decide over all reports that conformance has left: every one must have passed."""
+    found = sorted(Path(REPORTS).glob("*/report.json"))
+    verdicts = {path.parent.name: json.loads(path.read_text("utf-8"))["verdict"] for path in found}
+    for backend, verdict in verdicts.items():
+        session.log(f"{backend}: {'passed' if verdict['passed'] else 'FAILED'}: {'; '.join(verdict['reasons'])}")
+    if failed := [backend for backend, verdict in verdicts.items() if not verdict["passed"]]:
+        session.error(f"the gate fails: {', '.join(failed)}")
+    if not verdicts:
+        session.error(f"there is nothing to decide over: no report in {REPORTS}; `nox -s conformance` makes them")
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Make one page of all reports that conformance has left."""
+    session.install(".")
+    runs = session.posargs or [str(path.parent) for path in sorted(Path(REPORTS).glob("*/records.ndjson"))]
+    session.run("adjudge", "report", *runs, "-o", REPORTS)
 
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Time certificates against the usual gradient checkers, in one run."""
-    session.install(".[mygrad,jax,torch]", *group("test"))
+    """Time certificates, the reference and backprop against other libraries, in one run."""
+    install(session, *EXTRAS, groups=("test",))
     session.run("pytest", "tests/benchmarks", "--benchmark-enable", "--benchmark-only", "-s", *session.posargs)
 
 
