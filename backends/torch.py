@@ -15,7 +15,7 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from ..oracle.program import Program
-from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out, writes_twice
+from .protocol import Answer, Spelling, Unsupported, composed, composed_words, evaluate, no_out, writes_twice
 
 with warnings.catch_warnings():  # what forward mode imports when it is first used calls a function that PyTorch deprecates
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -260,3 +260,136 @@ def jvp(program: Program, inputs: Sequence[Any], tangents: Sequence[np.ndarray |
             leaves[number] = make_dual(leaves[number], torch.from_numpy(np.array(tangents[number])))
         value, tangent = unpack_dual(evaluate(program, leaves, _apply)[-1])
     return _array(value), _array(torch.zeros_like(value) if tangent is None else tangent)
+
+
+#: How a case is written in PyTorch's words (see `adjudge.reports.script`).
+SCRIPT = {
+    "import": """
+        from functools import reduce
+
+        import torch
+        from torch.nn import functional as F
+
+
+        def tensors(*xs):
+            beside = next((x for x in xs if isinstance(x, torch.Tensor)), torch.zeros((), dtype=torch.float64))
+            return [x if isinstance(x, torch.Tensor) else torch.tensor(x, dtype=torch.result_type(beside, x)) for x in xs]
+
+
+        def places(index):
+            index = index if isinstance(index, tuple) else (index,)
+            arrays = [part if part.dtype == bool else part.astype(np.int64) for part in index if isinstance(part, np.ndarray)]
+            arrays = iter(map(torch.from_numpy, arrays))
+            return tuple(next(arrays) if isinstance(part, np.ndarray) else part for part in index)
+
+
+        def given(value, otherwise=None):
+            return otherwise if value is None else value
+
+
+        def axes_of(x, axis):
+            return [a % x.ndim for a in np.atleast_1d(range(x.ndim) if axis is None else axis).tolist()]
+
+
+        def along(function, x, axis=-1):
+            return function(x, axis) if axis is not None else function(x.ravel(), 0).reshape(x.shape)
+
+
+        def joined(xs, axis=0):
+            return torch.cat(xs, axis) if axis is not None else torch.cat([x.ravel() for x in xs])
+    """,
+    "leaf": "{x} = torch.from_numpy(np.array({x})).requires_grad_(not {constant})",
+    "list": "{x} = torch.from_numpy(np.array({x}))",
+    "run": """
+        def run({inputs}):
+            {leaves}
+            {steps}
+            gradients = [None for x in [{variables}]]
+            if {out}.requires_grad:
+                seed = torch.from_numpy(np.array(COTANGENT)).to({out}.dtype)
+                gradients = torch.autograd.grad({out}, [{variables}], seed, allow_unused=True)
+            gradients = [torch.zeros_like(x) if g is None else g for g, x in zip(gradients, [{variables}])]
+            return np.array({out}.detach().resolve_neg().numpy()), [np.array(g.resolve_neg().numpy()) for g in gradients]
+    """,
+    "step": "{y} = torch.{op}(*tensors({xs}){params})",
+    "cast": "tensors({x})[0].to(getattr(torch, {dtype}))",
+    "steps": {
+        **{op: text.replace("[{xs}]", "tensors({xs})") for op, text in composed_words("torch").items()},
+        **{
+            op: "{y} = {0} " + sign + " {1}"
+            for op, sign in {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}.items()
+        },
+        **{
+            op: "{y} = {0}.clone()\n{y} " + sign + " {1}"
+            for op, sign in {"iadd": "+=", "isub": "-=", "imul": "*=", "itruediv": "/=", "ipow": "**="}.items()
+        },
+        **{
+            op: f"{{y}} = torch.{name}({{0}}, {{axis}}, keepdim=bool({{keepdims}}))"
+            for op, name in {"sum": "sum", "mean": "mean"}.items()
+        },
+        **{
+            op: f"{{y}} = torch.{name}({{0}}, axes_of({{0}}, {{axis}}), keepdim=bool({{keepdims}}))"
+            for op, name in {"max": "amax", "min": "amin"}.items()
+        },
+        **{
+            op: f"{{y}} = torch.{op}({{0}}, {{axis}}, correction={{ddof}} or 0, keepdim=bool({{keepdims}}))"
+            for op in ("var", "std")
+        },
+        "prod": (
+            "{y} = reduce(lambda part, a: torch.prod(part, a, keepdim=bool({keepdims})), "
+            "sorted(axes_of({0}, {axis}), reverse=True), {0})"
+        ),
+        **{
+            op: f"{{y}} = torch.{op}({{0}}.ravel() if given({{axis}}) is None else {{0}}, given({{axis}}, 0))"
+            for op in ("cumsum", "cumprod")
+        },
+        "norm": "{y} = torch.linalg.vector_norm({0}, given({ord}, 2), {axis}, bool({keepdims}))",
+        "squeeze": "{y} = torch.squeeze({0}, given({axis}, tuple(range({0}.ndim))))",
+        "expand_dims": (
+            "axes = np.atleast_1d({axis}).tolist()\n"
+            "{y} = reduce(torch.unsqueeze, sorted(axis % ({0}.ndim + len(axes)) for axis in axes), {0})"
+        ),
+        "transpose": "{y} = torch.permute({0}, {axes} or tuple(reversed(range({0}.ndim))))",
+        "reshape": "{y} = torch.reshape({0}, tuple(np.atleast_1d({shape}).tolist()))",
+        "broadcast_to": "{y} = torch.broadcast_to({0}, {shape})",
+        "swapaxes": "{y} = torch.swapaxes({0}, {axis1}, {axis2})",
+        "roll": (
+            "{y} = torch.roll({0}, np.broadcast_to({shift}, np.shape({axis})).tolist() "
+            "if isinstance({axis}, tuple) else {shift}, {axis})"
+        ),
+        "repeat": "{y} = torch.repeat_interleave({0}, torch.as_tensor({repeats}, dtype=torch.int64), {axis})",
+        "concatenate": "{y} = joined(tensors({xs}){params})",
+        "stack": "{y} = torch.stack(tensors({xs}), {axis} or 0)",
+        "where": "condition, *others = tensors({xs})\n{y} = torch.where(condition.bool(), *others)",
+        "getitem": "{y} = {0}[places(np.s_[{index}])]",
+        "setitem": "{y} = {0}.clone()\n{y}[places(np.s_[{index}])] = tensors({0}, {1})[1].to({0}.dtype)",
+        "multi_matmul": "{y} = torch.linalg.multi_dot(tensors({xs}))",
+        "einsum": "{y} = torch.einsum({subscripts}, {xs})",
+        **{op: f"{{y}} = F.{op}({{values}})" for op in ("leaky_relu", "elu", "glu")},
+        "hard_tanh": "{y} = F.hardtanh({0}, given({lower_bound}, -1), given({upper_bound}, 1))",
+        "soft_sign": "{y} = F.softsign({0})",
+        **{
+            op: f"{{y}} = along(torch.{name}, {{0}}{{params}})"
+            for op, name in {"softmax": "softmax", "logsoftmax": "log_softmax"}.items()
+        },
+        "conv_nd": (
+            "{y} = (F.conv1d, F.conv2d, F.conv3d)[{0}.ndim - 3]({0}, {1}, None, {stride}, {padding} or 0, {dilation} or 1)"
+        ),
+        "max_pool": (
+            "lead = {0}.shape[: {0}.ndim - len({pool})]\n"
+            "{y} = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len({pool}) - 1]("
+            "{0}.reshape(1, -1, *{0}.shape[len(lead) :]), {pool}, {stride})\n"
+            "{y} = {y}.reshape(*lead, *{y}.shape[2:])"
+        ),
+        "batchnorm": (
+            "named = dict(zip({given}, [{xs}][1:]))\n"
+            '{y} = F.batch_norm({0}, None, None, named.get("gamma"), named.get("beta"), True, eps={eps})'
+        ),
+        "softmax_crossentropy": "{y} = F.cross_entropy({0}, {1}.long())",
+        "negative_log_likelihood": '{y} = F.nll_loss({0}, {1}.long(), ([{xs}, None])[2], reduction="none").mean()',
+        "multiclass_hinge": "{y} = F.multi_margin_loss({0}, {1}.long(), margin=given({hinge}, 1.0)) * {0}.shape[1]",
+        "margin_ranking_loss": (
+            "{y} = F.margin_ranking_loss({0}, {1}, {2}.reshape(-1, *(1,) * ({0}.ndim - 1)).expand_as({0}), {margin})"
+        ),
+    },
+}  # fmt: skip

@@ -571,7 +571,7 @@ def _answer(backend: Any, asked: Question) -> Answer | Exception | None:
         return problem
 
 
-@pytest.mark.parametrize(("name", "examples"), [("mygrad", 6), ("autograd", 6), ("jax", 1)])
+@pytest.mark.parametrize(("name", "examples"), [("mygrad", 6), ("autograd", 6), ("torch", 6), ("jax", 1)])
 @pytest.mark.parametrize("op", CATALOGUE)
 def test_a_script_says_what_the_backend_does(name: str, examples: int, op: str) -> None:
     pytest.importorskip(name)
