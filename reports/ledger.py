@@ -16,7 +16,8 @@ A ledger is a TOML file with one ``[[entry]]`` a deviation::
 
 An entry explains a failure if its op, verdict and where are the failure's, and every condition in ``when`` holds. Its case is
 written in the entry as above (a program, and a ``cotangent`` unless that is all ones), or stands in a case file named after the
-entry, ``NAME/ID.json`` beside ``NAME.toml``.
+entry, ``NAME/ID.json`` beside ``NAME.toml``. What a backend's tensors do otherwise stands in the same file, one ``[[departure]]``
+each: see `adjudge.reports.departures`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
 
 from ..oracle.certificate import as_question
 from ..oracle.judge import FAILING
 from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
 from ..oracle.reference import OPS, UnknownOp
 from .case import read_case
+from .departures import KnownDeparture, LedgerError, departures_of, in_versions
 
 __all__ = ["CONDITIONS", "Entry", "Ledger", "LedgerError", "shipped_ledger"]
 
@@ -45,10 +46,6 @@ __all__ = ["CONDITIONS", "Entry", "Ledger", "LedgerError", "shipped_ledger"]
 SHIPPED = Path(__file__).parent.parent / "backends" / "ledgers"
 
 Facts = Mapping[str, Any]
-
-
-class LedgerError(ValueError):
-    """A ledger does not make sense; the message is one sentence that names the entry and the rule."""
 
 
 @dataclass(frozen=True)
@@ -160,13 +157,8 @@ class Entry:
         return self.ops[0] if self.ops != ("*",) else self.question.program.steps[-1].op
 
     def applies(self, version: str) -> bool:
-        """Whether this version of the library has it; a version that is no version number is in no range."""
-        if not self.versions:
-            return True
-        try:
-            return self.versions.contains(Version(version), prereleases=True)
-        except InvalidVersion:
-            return False
+        """Whether this version of the library has it."""
+        return in_versions(version, self.versions)
 
     def explains(self, facts: Facts) -> bool:
         """Whether a failure with these facts is this deviation."""
@@ -184,6 +176,7 @@ class Ledger:
 
     entries: tuple[Entry, ...] = ()
     path: Path | None = None
+    departures: tuple[KnownDeparture, ...] = ()
 
     @classmethod
     def read(cls, path: Path | str) -> Ledger:
@@ -201,15 +194,16 @@ class Ledger:
             raise LedgerError(f"ledger {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
         except tomllib.TOMLDecodeError as problem:
             raise LedgerError(f"ledger {path} is not TOML: {problem}") from problem
-        if unknown := sorted(set(tree) - {"entry"}):
-            raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[entry]] may stand there")
+        if unknown := sorted(set(tree) - {"entry", "departure"}):
+            raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[entry]] and [[departure]] may stand there")
         if not isinstance(tree.get("entry", []), list):
             raise LedgerError(f"ledger {path} has one [entry] where [[entry]] is due")
         entries = tuple(_entry(t, number, path) for number, t in enumerate(tree.get("entry", ()), 1))
-        names = [e.id for e in entries]
+        departures = departures_of(tree.get("departure", []), path)
+        names = [e.id for e in (*entries, *departures)]
         if twice := next((n for n in names if names.count(n) > 1), None):
             raise LedgerError(f"ledger {path}: two entries are called {twice!r}")
-        return cls(entries, path)
+        return cls(entries, path, departures)
 
     def applying(self, version: str) -> Iterator[Entry]:
         """The entries about this version of the library."""
