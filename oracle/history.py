@@ -1,8 +1,8 @@
-"""Histories: lines of code, run on a tensor library and on the reference side by side, and the line after which the two differ.
+"""Histories: lines of code, run on a tensor library and on the reference side by side, and where the two part.
 
-In a line ``lib`` is the library and ``np`` is NumPy. A history binds the names `TENSORS` and `ARRAYS`; what a line tells of them
-without binding one is its ``answer``. After every line all that can be seen of all live names is compared: see `ASPECTS`. Equal
-means equal, which supposes that nothing on the way is rounded: who writes a history sees to that (`adjudge.strategies.histories`).
+In a line ``lib`` is the library and ``np`` is NumPy. A history binds the names `TENSORS` and `ARRAYS`; what a line tells of
+them without binding one is its ``answer``. After every line all that can be seen of all live names is compared: see `ASPECTS`.
+Equal means equal, which supposes that nothing on the way is rounded: who writes a history sees to that.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ __all__ = [
 TENSORS, ARRAYS = "abcdef", "pq"
 #: What is compared, in this order.
 ASPECTS = ("raises", "kind", "identity", "shape", "dtype", "value", "constant", "grad", "memory")
-#: What a line does: bind a name, update a tensor in place, write into an array or a tensor's data, differentiate, null a gradient,
-#: forget a name, or tell something.
+#: What a line does: bind a name, update a tensor in place, write into an array or a tensor's data, differentiate, null a
+#: gradient, forget a name, or tell something.
 BIND, UPDATE, WRITE, BACKWARD, NULL, FORGET, TELL = ACTS = ("bind", "update", "write", "backward", "null", "forget", "tell")
-#: What is said of a departure, beside the dtype. Of the call: the library alone raised, or the reference alone; both did. Of every
-#: name that differs: the library alone has the gradient, or the reference alone; what the name was before the call ("answer": it
-#: is no array); what `backward` had done to it, or to what it was computed from.
+#: What is said of a departure, beside the dtype. Of the call: the library alone raised, or the reference alone; both did. Of
+#: every name that differs: the library alone has the gradient, or the reference alone; what the name was before the call
+#: ("answer": it is no array); what `backward` had done to it, or to what it was computed from.
 TAGS = (
     "refused", "accepted", "failed", "kept", "lost", "new", "array", "answer", "view", "constant", "graded", "parted",
     "of parted", "of cleared", "undone",
@@ -269,7 +269,7 @@ class History:
         if (raised[0] is None) != (raised[1] is None):
             way = "refused" if raised[1] is None else "accepted"
             told = frozenset({way}).union(*(before[n] for n in read))
-            raise Departure(self.lines, "raises", (), *raised, told)
+            raise Departure(self.lines, "raises", (), raised[0], raised[1], told)
         passed = raised[0] is None
         self.over = self.over or (not passed and act(line) == BACKWARD)
         if passed:
@@ -376,7 +376,7 @@ class History:
                 told |= {"kept"} if all(k not in expected for k in differing) else set()
                 told |= {"lost"} if all(k not in got for k in differing) else set()
             show = [{k: seen[k] for k in differing if k in seen} for seen in (got, expected)]
-            raise Departure(self.lines, aspect, differing, *show, told)
+            raise Departure(self.lines, aspect, differing, show[0], show[1], told)
 
 
 def _attempt(line: str, world: dict[str, Any]) -> str | None:

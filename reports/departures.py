@@ -1,6 +1,6 @@
 """Known departures: what a backend's tensors are known to do otherwise than the reference's, as data; strict both ways.
 
-They stand in the backend's ledger, one ``[[departure]]`` each::
+They stand in a ledger of their own beside the backend's, ``NAME.semantics.toml``, one ``[[departure]]`` each::
 
     [[departure]]
     id = "view-not-nulled"
@@ -16,8 +16,8 @@ They stand in the backend's ledger, one ``[[departure]]`` each::
     c = b + 1.0
     '''
 
-An entry explains a departure that bears one of its marks: the aspect that differs is among `aspects`, what the last line does is
-among `acts` (left out, whatever it does), all `tags` hold, and the regular expression `line` is found in the last line. Its
+An entry explains a departure that bears one of its marks: the aspect that differs is among `aspects`, what the last line does
+is among `acts` (left out, whatever it does), all `tags` hold, and the regular expression `line` is found in the last line. Its
 snippet is a shortest history that shows it, in its last line. The words are those of `adjudge.oracle.history`.
 """
 
@@ -38,6 +38,8 @@ from ..oracle.history import ACTS, ASPECTS, TAGS, Departure, act, replay
 
 __all__ = ["KnownDeparture", "LedgerError", "Mark", "departures_of", "in_versions"]
 
+#: What the ledger's name ends with.
+SUFFIX = ".semantics.toml"
 NEEDED = ("id", "reason", "proof", "found", "when", "snippet")
 OPTIONAL = ("versions",)
 DTYPES = ("float64", "float32", "float16", "int64", "bool")
@@ -133,7 +135,7 @@ class KnownDeparture:
         return "still fails" if as_told else "fails otherwise", departure.reason
 
 
-def departures_of(trees: Any, path: Path) -> tuple[KnownDeparture, ...]:
+def departures_of(trees: Sequence[Any], path: Path) -> tuple[KnownDeparture, ...]:
     """The known departures in a ledger's ``departure`` tables.
 
     Raises
@@ -141,8 +143,6 @@ def departures_of(trees: Any, path: Path) -> tuple[KnownDeparture, ...]:
     LedgerError
         Naming the entry, and the rule that it breaks.
     """
-    if not isinstance(trees, list):
-        raise LedgerError(f"ledger {path} has one [departure] where [[departure]] is due")
     return tuple(_departure(tree, number, path) for number, tree in enumerate(trees, 1))
 
 
@@ -167,7 +167,8 @@ def _departure(tree: Any, number: int, path: Path) -> KnownDeparture:
         among(list(when), (*CHOICES, "line"), "when")
         pattern = when.get("line", "")
         demand(isinstance(pattern, str) and _is_pattern(pattern), f"'line' must be a regular expression, not {pattern!r}")
-        return Mark(*(among(when.get(key, []), choices, key) for key, choices in CHOICES.items()), pattern)
+        words = {key: among(when.get(key, []), choices, key) for key, choices in CHOICES.items()}
+        return Mark(**words, line=pattern)
 
     demand(isinstance(tree, dict), "it is no table")
     among(list(tree), (*NEEDED, *OPTIONAL), "departure")

@@ -16,8 +16,8 @@ A ledger is a TOML file with one ``[[entry]]`` a deviation::
 
 An entry explains a failure if its op, verdict and where are the failure's, and every condition in ``when`` holds. Its case is
 written in the entry as above (a program, and a ``cotangent`` unless that is all ones), or stands in a case file named after the
-entry, ``NAME/ID.json`` beside ``NAME.toml``. What a backend's tensors do otherwise stands in the same file, one ``[[departure]]``
-each: see `adjudge.reports.departures`.
+entry, ``NAME/ID.json`` beside ``NAME.toml``. What a backend's tensors do otherwise stands in a ledger of its own beside it,
+``NAME.semantics.toml``: see `adjudge.reports.departures`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ..oracle.judge import FAILING
 from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
 from ..oracle.reference import OPS, UnknownOp
 from .case import read_case
-from .departures import KnownDeparture, LedgerError, departures_of, in_versions
+from .departures import SUFFIX, KnownDeparture, LedgerError, departures_of, in_versions
 
 __all__ = ["CONDITIONS", "Entry", "Ledger", "LedgerError", "shipped_ledger"]
 
@@ -187,7 +187,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The known deviations of one backend, in the file's order."""
+    """The known deviations of one backend, and the known departures of its tensors, in the files' order."""
 
     entries: tuple[Entry, ...] = ()
     path: Path | None = None
@@ -203,19 +203,10 @@ class Ledger:
             Naming the entry, and the rule that it breaks.
         """
         path = Path(path)
-        try:
-            tree = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as problem:
-            raise LedgerError(f"ledger {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
-        except tomllib.TOMLDecodeError as problem:
-            raise LedgerError(f"ledger {path} is not TOML: {problem}") from problem
-        if unknown := sorted(set(tree) - {"entry", "departure"}):
-            raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[entry]] and [[departure]] may stand there")
-        if not isinstance(tree.get("entry", []), list):
-            raise LedgerError(f"ledger {path} has one [entry] where [[entry]] is due")
-        entries = tuple(_entry(t, number, path) for number, t in enumerate(tree.get("entry", ()), 1))
-        departures = departures_of(tree.get("departure", []), path)
-        names = [e.id for e in (*entries, *departures)]
+        entries = tuple(_entry(t, number, path) for number, t in enumerate(_tables(path, "entry"), 1))
+        beside = path.with_suffix(SUFFIX)
+        departures = departures_of(_tables(beside, "departure"), beside) if beside.is_file() else ()
+        names = [e.id for e in entries] + [e.id for e in departures]
         if twice := next((n for n in names if names.count(n) > 1), None):
             raise LedgerError(f"ledger {path}: two entries are called {twice!r}")
         return cls(entries, path, departures)
@@ -238,6 +229,22 @@ class Ledger:
             Of the library.
         """
         return next((e for e in self.applying(version) if e.explains(facts)), None)
+
+
+def _tables(path: Path, kind: str) -> list[Any]:
+    """The tables of a ledger file, all of one kind."""
+    try:
+        tree = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise LedgerError(f"ledger {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
+    except tomllib.TOMLDecodeError as problem:
+        raise LedgerError(f"ledger {path} is not TOML: {problem}") from problem
+    if unknown := sorted(set(tree) - {kind}):
+        raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[{kind}]] may stand there")
+    tables = tree.get(kind, [])
+    if not isinstance(tables, list):
+        raise LedgerError(f"ledger {path} has one [{kind}] where [[{kind}]] is due")
+    return tables
 
 
 def shipped_ledger(backend: str) -> Ledger:

@@ -1,4 +1,4 @@
-"""Histories of tensors: a Hypothesis state machine that writes lines by `RULES`, and runs them on a library beside the reference.
+"""Histories of tensors: a Hypothesis state machine that writes lines by `RULES`, for a library and the reference to run.
 
 Lines are written hole by hole, on live values: what is at hand decides what fits. Where a library may go its own way because
 nothing is promised, no line goes: into an array while a computation that is not cleared yet uses it (it may be locked), to the
@@ -276,7 +276,9 @@ HOLES: dict[str, Callable[[Draft], Iterable[str]]] = {
 Over = Callable[[History, Departure | None], None]
 
 
-def machine(library: Any, over: Over, row: str | None = None, counts: Counter[str] | None = None) -> type[RuleBasedStateMachine]:
+def machine(
+    library: Any, over: Over, row: str | None = None, counts: Counter[str] | None = None
+) -> type[RuleBasedStateMachine]:
     """A state machine that puts random histories to a library.
 
     Parameters
@@ -290,7 +292,7 @@ def machine(library: Any, over: Over, row: str | None = None, counts: Counter[st
     counts : Counter, optional
         Counts the lines that were run, by their rule.
     """
-    counts = Counter() if counts is None else counts
+    counted = Counter[str]() if counts is None else counts
 
     class Semantics(RuleBasedStateMachine):
         """The library and the reference, side by side."""
@@ -307,7 +309,7 @@ def machine(library: Any, over: Over, row: str | None = None, counts: Counter[st
             """Run one line of a rule, if it fits; where the sides part, the history is over."""
             if self.exact is None or (written := Draft(self.exact, draw, chosen).written()) is None:
                 return
-            counts[chosen.line] += 1
+            counted[chosen.line] += 1
             try:
                 self.exact.run(*written)
             except Departure as departure:

@@ -26,9 +26,10 @@ def _log(n: int) -> int:
     return max(n - 1, 0).bit_length()
 
 
-#: What a result needs, by what its operands need (a, b) and by the first one's number of elements (n). Every value is a polynomial
-#: in the numbers that were given. The same polynomial with all signs positive, at 1 + their magnitudes, bounds every sum of
-#: magnitudes on the way to the value, and on the way to its derivative by any intermediate value; halves are counted as places.
+#: What a result needs, by what its operands need (a, b) and by the first one's number of elements (n). Every value is a
+#: polynomial in the numbers that were given. The same polynomial with all signs positive, at 1 + their magnitudes, bounds every
+#: sum of magnitudes on the way to the value, and on the way to its derivative by any intermediate value; halves are counted as
+#: places.
 #: (Beside a divisor b, a power of two, u = 1/b is such a number, and its own derivative is u².)
 BITS: dict[str, Callable[[int, int, int], int]] = {
     "kept": lambda a, b, n: max(a, b),

@@ -189,7 +189,7 @@ def _pulled(node: Node, k: int, g: np.ndarray, values: Sequence[Any]) -> Any:
 
 
 def _accumulate(x: Node, pulled: Any, g: np.ndarray) -> None:
-    """Add to a gradient. The first part becomes the gradient itself, if its memory is nobody else's, and laid out like the data."""
+    """Add to a gradient. The first part becomes the gradient, if its memory is nobody else's, and laid out like the data."""
     if x.grad is not None:
         x.grad += pulled
         return
