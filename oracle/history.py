@@ -8,11 +8,15 @@ Equal means equal, which supposes that nothing on the way is rounded: who writes
 from __future__ import annotations
 
 import ast
+import math
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, count
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -31,11 +35,11 @@ ASPECTS = ("raises", "kind", "identity", "shape", "dtype", "value", "constant", 
 #: What a line does: bind a name, update a tensor in place, write into an array or a tensor's data, differentiate, null a
 #: gradient, forget a name, or tell something.
 BIND, UPDATE, WRITE, BACKWARD, NULL, FORGET, TELL = ACTS = ("bind", "update", "write", "backward", "null", "forget", "tell")
-#: What is said of a departure, beside the dtype. Of the call: the library alone raised, or the reference alone; both did. Of
-#: every name that differs: the library alone has the gradient, or the reference alone; what the name was before the call
+#: What is said of a departure, beside the dtype. Of the call: the library alone raised, or the reference alone; the library
+#: does not come back; both raised. Of every name that differs: the library alone has the gradient, or the reference alone; what the name was before the call
 #: ("answer": it is no array); what `backward` had done to it, or to what it was computed from.
 TAGS = (
-    "refused", "accepted", "failed", "kept", "lost", "new", "array", "answer", "view", "constant", "graded", "parted",
+    "refused", "accepted", "stuck", "failed", "kept", "lost", "new", "array", "answer", "view", "constant", "graded", "parted",
     "of parted", "of cleared", "undone",
 )  # fmt: skip
 
@@ -142,19 +146,21 @@ class Departure(AssertionError):
     def verdict(self) -> str:
         """The verdict that it deserves: numbers are wrong, a refusal is a crash, and the rest breaks the contract."""
         if self.aspect == "raises":
-            return "crash" if self.expected is None else "contract"
+            return "crash" if self.expected is None or "stuck" in self.tags else "contract"
         wrong = self.aspect in ("value", "grad") and not self.tags & {"kept", "lost"}
         return "wrong" if wrong else "contract"
 
     @property
     def signature(self) -> tuple[str, str, frozenset[str]]:
         """What makes two departures the same one."""
-        return self.aspect, self.act, self.tags & {"refused", "accepted", "failed", "kept", "lost", "new"}
+        return self.aspect, self.act, self.tags & {"refused", "accepted", "stuck", "failed", "kept", "lost", "new"}
 
     @property
     def reason(self) -> str:
         """What differs, in one sentence."""
         if self.aspect == "raises":
+            if "stuck" in self.tags:
+                return f"`{self.lines[-1]}` does not come back: {self.got}"
             if self.expected is None:
                 return f"`{self.lines[-1]}` is refused: {self.got}"
             return f"`{self.lines[-1]}` is accepted, and should be refused: {self.expected}"
@@ -266,8 +272,9 @@ class History:
         read = names_in(line)[0] & self.known.keys()
         before = {n: self.tags(n) for n in self.known}
         raised = [_attempt(line, world) for world in self.worlds]
-        if (raised[0] is None) != (raised[1] is None):
-            way = "refused" if raised[1] is None else "accepted"
+        stuck = raised[0] is not None and raised[0].startswith(Stuck.__name__)
+        if stuck or (raised[0] is None) != (raised[1] is None):
+            way = "stuck" if stuck else "refused" if raised[1] is None else "accepted"
             told = frozenset({way}).union(*(before[n] for n in read))
             raise Departure(self.lines, "raises", (), raised[0], raised[1], told)
         passed = raised[0] is None
@@ -379,10 +386,40 @@ class History:
             raise Departure(self.lines, aspect, differing, show[0], show[1], told)
 
 
+class Stuck(Exception):
+    """A line does not come back."""
+
+
+#: Seconds of computing that a line has; one takes microseconds.
+LIMIT = 1.0
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # What is raised in a callback of the garbage collector is lost: Hypothesis has one, and the next signal comes soon.
+    if frame is None or not str(frame.f_globals.get("__name__")).startswith("hypothesis"):
+        raise Stuck(f"it was stopped after {LIMIT:g} s of computing")
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Stop what does not come back, where there are such signals: in the main thread, on POSIX."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGVTALRM, _stop)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT, LIMIT / 20)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
 def _attempt(line: str, world: dict[str, Any]) -> str | None:
     """Run a line; what it raised, in words."""
     try:
-        exec(_compiled(line), world)
+        with _limited():
+            exec(_compiled(line), world)
     except Exception as problem:  # whatever a library raises is a refusal
         return f"{type(problem).__name__}: {problem}"
     return None
@@ -422,7 +459,11 @@ def _seen(aspect: str, world: Mapping[str, Any]) -> dict[str, Any]:
 # -- again ---------------------------------------------------------------------------------------------------------------------
 
 
-def replay(library: Any, lines: Sequence[str]) -> Departure | None:
+#: What is left of a history without some of its lines may grow without end: beyond so many elements it is given up.
+ROOM = 256
+
+
+def replay(library: Any, lines: Sequence[str], room: float = math.inf) -> Departure | None:
     """Run a history; where the library and the reference part, if they do before it goes where nothing is promised.
 
     Parameters
@@ -430,6 +471,8 @@ def replay(library: Any, lines: Sequence[str]) -> Departure | None:
     library : namespace
         See `History`.
     lines : sequence of str
+    room : float
+        A history in which an array has more elements is given up.
 
     Examples
     --------
@@ -440,7 +483,7 @@ def replay(library: Any, lines: Sequence[str]) -> Departure | None:
     try:
         for line in lines:
             locked = act(line) == WRITE and target(line) in history.known and history.busy(target(line))
-            if locked or history.over:
+            if locked or history.over or any(history.array(n).size > room for n in history.names()):
                 return None
             history.run(line)
     except Departure as departure:
@@ -465,6 +508,6 @@ def reduced(library: Any, departure: Departure) -> Departure:
 def _shorter(library: Any, departure: Departure) -> Iterator[Departure]:
     for n in reversed(range(len(departure.lines) - 1)):
         lines = [*departure.lines[:n], *departure.lines[n + 1 :]]
-        again = replay(library, lines)
+        again = replay(library, lines, ROOM)
         if again and (again.aspect, again.tags, len(again.lines)) == (departure.aspect, departure.tags, len(lines)):
             yield again

@@ -1,9 +1,11 @@
 """Histories of tensors: the reference passes its own examination, and every seeded fault of the semantics is found."""
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 
 from adjudge.oracle import reference
 from adjudge.oracle.history import Departure, History, reduced, replay
+from adjudge.reports.departures import KnownDeparture
+from adjudge.reports.ledger import Ledger, LedgerError, shipped_ledger
 from adjudge.strategies.histories import drive
 from adjudge.strategies.rules import SEMANTICS
 
@@ -298,3 +302,82 @@ def test_a_seeded_fault_is_found_and_its_smallest_history_is_replayed(name: str,
     assert again is not None
     assert again.signature == departure.signature
     assert replay(reference, small.lines) is None
+
+
+def test_a_shorter_history_that_grows_without_end_is_given_up() -> None:
+    growing = ["a = lib.tensor([[1.0, 2.0]])", *["a = a.reshape((-1, 1)) * a.reshape((1, -1))"] * 6, "a.backward()"]
+    assert replay(reference, growing, room=16) is None
+
+
+# -- what is known of MyGrad ---------------------------------------------------------------------------------------------------
+
+KNOWN = shipped_ledger("mygrad").departures
+
+
+@pytest.mark.parametrize("entry", KNOWN, ids=lambda e: e.id)
+def test_mygrad_still_departs(entry: KnownDeparture) -> None:
+    mygrad = pytest.importorskip("mygrad")
+    if not entry.applies(mygrad.__version__):
+        pytest.skip(f"about MyGrad {entry.versions}")
+    state, said = entry.state(mygrad)
+    assert state == "still fails", said
+    assert entry.state(reference) == ("no longer fails", "")
+
+
+def test_no_line_of_a_snippet_can_be_spared() -> None:
+    mygrad = pytest.importorskip("mygrad")
+    for entry in KNOWN:
+        for n in range(len(entry.snippet) - 1):
+            departure = replay(mygrad, [*entry.snippet[:n], *entry.snippet[n + 1 :]])
+            alike = departure is not None and len(departure.lines) == len(entry.snippet) - 1 and entry.explains(departure)
+            assert not alike, f"{entry.id} departs without `{entry.snippet[n]}`"
+
+
+def test_what_does_not_come_back_is_stopped() -> None:
+    class Endless(reference.Tensor):
+        def backward(self, grad: Any = None) -> None:
+            while True:
+                pass
+
+    library = SimpleNamespace(Tensor=Endless, tensor=Endless)
+    departure = replay(library, ["a = lib.tensor(1.0)", "a.backward()"])
+    assert departure is not None
+    assert departure.verdict == "crash"
+    assert departure.reason.startswith("`a.backward()` does not come back")
+
+
+def test_a_ledger_of_departures_that_makes_no_sense_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    good = {
+        "id": '"x"', "reason": '"r"', "proof": '"p"', "found": "2026-01-31", "when": '[{ aspects = ["grad"] }]',
+        "snippet": '"a = lib.tensor(1.0)"',
+    }  # fmt: skip
+    bad = [
+        ("id", '"a b"', "names a file"),
+        ("reason", '""', "'reason' must be text"),
+        ("found", '"today"', "must be a date"),
+        ("when", "[]", "must be a list of marks"),
+        ("when", '[{ aspects = ["gradient"] }]', "'aspects' has no 'gradient'; did you mean 'grad'?"),
+        ("when", '[{ aspects = ["grad"], tag = ["view"] }]', "'when' has no 'tag'; did you mean 'tags'?"),
+        ("when", '[{ aspects = ["grad"], line = "(" }]', "must be a regular expression"),
+        ("snippet", '"if a: pass\\nelse: 2"', "which is no line of a history"),
+        ("snippet", '"a = = 1"', "which is no line of a history"),
+        ("versions", '"new"', "must be a range"),
+        ("color", '"red"', "has no 'color'"),
+    ]
+    (tmp_path / "my.toml").write_text("")
+    beside = tmp_path / "my.semantics.toml"
+
+    def write(tree: dict[str, str]) -> None:
+        beside.write_text("[[departure]]\n" + "\n".join(f"{k} = {v}" for k, v in tree.items()))
+
+    write(good)
+    assert [e.id for e in Ledger.read(tmp_path / "my.toml").departures] == ["x"]
+    for key, value, said in bad:
+        write({**good, key: value})
+        with pytest.raises(LedgerError, match=re.escape(said)) as raised:
+            Ledger.read(tmp_path / "my.toml")
+        assert "my.semantics.toml" in str(raised.value)
+    for key in good:
+        write({k: v for k, v in good.items() if k != key})
+        with pytest.raises(LedgerError, match=f"lacks '{key}'"):
+            Ledger.read(tmp_path / "my.toml")
