@@ -36,11 +36,12 @@ ASPECTS = ("raises", "kind", "identity", "shape", "dtype", "value", "constant", 
 #: gradient, forget a name, or tell something.
 BIND, UPDATE, WRITE, BACKWARD, NULL, FORGET, TELL = ACTS = ("bind", "update", "write", "backward", "null", "forget", "tell")
 #: What is said of a departure, beside the dtype. Of the call: the library alone raised, or the reference alone; the library
-#: does not come back; both raised. Of every name that differs: the library alone has the gradient, or the reference alone; what the name was before the call
-#: ("answer": it is no array); what `backward` had done to it, or to what it was computed from.
+#: does not come back; both raised. Of every name that differs: the library alone has the gradient (or shares memory), or the
+#: reference alone; what the name was before the call ("answer": it is no array; "on constant": a view of one); what `backward`
+#: had done to it, or to what it was computed from.
 TAGS = (
-    "refused", "accepted", "stuck", "failed", "kept", "lost", "new", "array", "answer", "view", "constant", "graded", "parted",
-    "of parted", "of cleared", "undone",
+    "refused", "accepted", "stuck", "failed", "kept", "lost", "new", "array", "answer", "view", "on constant", "constant",
+    "graded", "parted", "of parted", "of cleared", "undone",
 )  # fmt: skip
 
 # -- lines ---------------------------------------------------------------------------------------------------------------------
@@ -226,7 +227,7 @@ class History:
         #: Numbers of values that a `backward` has passed; passed while they shared memory; should have left alone.
         self._cleared, self._parted, self._undone = set[int](), set[int](), set[int]()
         self._number = count()
-        #: Whether a `backward` was refused: what gradients are after that is not promised.
+        #: Whether a `backward` was refused, or a write: what gradients, or values, are after that is not promised.
         self.over = False
 
     def __getitem__(self, name: str) -> Any:
@@ -273,6 +274,9 @@ class History:
         before = {n: self.tags(n) for n in self.known}
         raised = [_attempt(line, world) for world in self.worlds]
         stuck = raised[0] is not None and raised[0].startswith(Stuck.__name__)
+        if act(line) == WRITE and raised[0] is not None and raised[1] is None and "[...]" in line:
+            self.over = True  # a library may lock memory, and nothing says how long
+            return False
         if stuck or (raised[0] is None) != (raised[1] is None):
             way = "stuck" if stuck else "refused" if raised[1] is None else "accepted"
             told = frozenset({way}).union(*(before[n] for n in read))
@@ -298,6 +302,7 @@ class History:
         k = self.known[name]
         found = {
             "view": x.base is not None,
+            "on constant": x.base is not None and x.base.constant,
             "constant": x.constant,
             "graded": x.grad is not None,
             "parted": k.parted,
@@ -313,7 +318,10 @@ class History:
         match act(line):
             case "bind":
                 (name,) = names_in(line)[1]
-                self.known[name] = self._bound(name, read)
+                if isinstance(self[name], (reference.Tensor, np.ndarray)):
+                    self.known[name] = self._bound(name, read)
+                else:
+                    self.known.pop(name, None)
             case "update":
                 self._updated(target(line), read)
             case "backward":
@@ -364,7 +372,8 @@ class History:
                 k.upstream = frozenset()
         for name in self.names(TENSORS):
             group = [self.known[n] for n in self.sharing(name) if n in TENSORS]
-            if (len(group) > 1 or self[name].base is not None) and passed & {k.number for k in group}:
+            numbers = {k.number for member in group for k in (member, *member.parents)}
+            if (len(group) > 1 or self[name].base is not None) and passed & numbers:
                 self.known[name].parted = True
                 self._parted.add(self.known[name].number)
 
@@ -377,9 +386,9 @@ class History:
                 continue
             differing = sorted(k for k in {**got, **expected} if got.get(k) != expected.get(k))
             names = {name.partition(".")[0] for k in differing for name in k.split(" and ")}
-            involved = [n for n in names if "array" not in tags[n]] or names
-            told = frozenset.intersection(*(tags[n] for n in involved))
-            if aspect == "grad":
+            involved = [n for n in names if "array" not in tags.get(n, ())] or names
+            told = frozenset.intersection(*(tags.get(n, frozenset()) for n in involved))
+            if aspect in ("grad", "memory"):
                 told |= {"kept"} if all(k not in expected for k in differing) else set()
                 told |= {"lost"} if all(k not in got for k in differing) else set()
             show = [{k: seen[k] for k in differing if k in seen} for seen in (got, expected)]

@@ -24,7 +24,7 @@ snippet is a shortest history that shows it, in its last line. The words are tho
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -36,7 +36,7 @@ from packaging.version import InvalidVersion, Version
 
 from ..oracle.history import ACTS, ASPECTS, TAGS, Departure, act, replay
 
-__all__ = ["KnownDeparture", "LedgerError", "Mark", "departures_of", "in_versions"]
+__all__ = ["KnownDeparture", "LedgerError", "Mark", "departures_of", "in_versions", "is_line"]
 
 #: What the ledger's name ends with.
 SUFFIX = ".semantics.toml"
@@ -181,7 +181,7 @@ def _departure(tree: Any, number: int, path: Path) -> KnownDeparture:
     demand(isinstance(tree["when"], list) and bool(tree["when"]), "'when' must be a list of marks")
     snippet = tuple(line.strip() for line in tree["snippet"].splitlines() if line.strip())
     for line in snippet:
-        demand(_is_line(line), f"its snippet has the line {line!r}, which is no line of a history: one simple statement each")
+        demand(is_line(line), f"its snippet has the line {line!r}, which is no line of a history: one simple statement each")
     try:
         versions = SpecifierSet(tree.get("versions", ""))
     except (InvalidSpecifier, TypeError, AttributeError):
@@ -199,20 +199,10 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-def _is_line(line: str) -> bool:
+def is_line(line: str) -> bool:
+    """Whether a text may stand in a history."""
     try:
         act(line)
     except (SyntaxError, StopIteration):
         return False
     return True
-
-
-def facts_of(departure: Departure) -> Mapping[str, Any]:
-    """What a record tells of a departure."""
-    return {
-        "verdict": departure.verdict,
-        "where": departure.aspect,
-        "reason": departure.reason,
-        "blamed": departure.act,
-        "tags": sorted(departure.tags),
-    }

@@ -34,10 +34,11 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..oracle.certificate import as_question
+from ..oracle.history import Departure
 from ..oracle.judge import FAILING
 from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
 from ..oracle.reference import OPS, UnknownOp
-from .case import read_case
+from .case import Case, read_case
 from .departures import SUFFIX, KnownDeparture, LedgerError, departures_of, in_versions
 
 __all__ = ["CONDITIONS", "Entry", "Ledger", "LedgerError", "shipped_ledger"]
@@ -230,6 +231,10 @@ class Ledger:
         """
         return next((e for e in self.applying(version) if e.explains(facts)), None)
 
+    def departure(self, seen: Departure, version: str) -> KnownDeparture | None:
+        """The first known departure that explains one that was seen with this version of the library."""
+        return next((e for e in self.departures if e.applies(version) and e.explains(seen)), None)
+
 
 def _tables(path: Path, kind: str) -> list[Any]:
     """The tables of a ledger file, all of one kind."""
@@ -309,7 +314,10 @@ def _question(tree: Mapping[str, Any], path: Path) -> Question:
     """An entry's case: written in the entry, or in a file beside the ledger."""
     case = tree.get("case")
     if case is None:
-        return read_case(path.with_suffix("") / f"{tree['id']}.json").question
+        found = read_case(path.with_suffix("") / f"{tree['id']}.json")
+        if not isinstance(found, Case):
+            raise ProgramError("it is a history of tensors, which a [[departure]] has")
+        return found.question
     if not isinstance(case, Mapping):
         raise ProgramError("it is no table")
     program = Program.from_json(case)
