@@ -128,7 +128,7 @@ class Departure(AssertionError):
     got, expected : object
         What the library shows, and the reference: a mapping of `names`, or for "raises" an exception's text or None.
     tags : set of str
-        What is true of every name that differs, and of the call: `TAGS` and dtypes.
+        What is true of every name that differs (of one of each pair), and of the call: `TAGS` and dtypes.
     """
 
     def __init__(
@@ -250,7 +250,7 @@ class History:
     def busy(self, name: str) -> bool:
         """Whether a computation that is not cleared uses the memory of a name: a library may lock it."""
         shared = [self.known[n] for n in self.sharing(name)]
-        numbers = frozenset[int]().union(*(k.beside | {k.number} for k in shared))
+        numbers = frozenset[int]().union(*(k.beside | {k.number, *(p.number for p in k.parents)} for k in shared))
         return any(k.upstream for k in shared) or any(numbers & k.upstream for k in self.known.values())
 
     def run(self, line: str) -> bool:
@@ -385,9 +385,9 @@ class History:
             if got == expected:
                 continue
             differing = sorted(k for k in {**got, **expected} if got.get(k) != expected.get(k))
-            names = {name.partition(".")[0] for k in differing for name in k.split(" and ")}
-            involved = [n for n in names if "array" not in tags.get(n, ())] or names
-            told = frozenset.intersection(*(tags.get(n, frozenset()) for n in involved))
+            about = [{name.partition(".")[0] for name in k.split(" and ")} for k in differing]
+            words = [frozenset[str]().union(*(tags.get(n, ()) for n in names)) for names in about]
+            told = frozenset.intersection(*([w for w in words if w != {"array"}] or words))
             if aspect in ("grad", "memory"):
                 told |= {"kept"} if all(k not in expected for k in differing) else set()
                 told |= {"lost"} if all(k not in got for k in differing) else set()

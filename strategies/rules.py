@@ -194,7 +194,7 @@ RULES = (
     Rule(UPDATE,   "update",   "{a}[{index}] *= {b}",                                     "product",         "into"),
     Rule(UPDATE,   "update",   "np.add({a}, {b}, out={a})",                               "sum",             "into"),
     Rule(UPDATE,   "update",   "lib.multiply({b}, {b}, out={a})",                         "square",          "into"),
-    Rule(UPDATE,   "write",    "{descending}.data -= 0.5 * {descending}.grad"),
+    Rule(UPDATE,   "descend",  "{descending}.data -= 0.5 * {descending}.grad"),
     Rule(UPDATE,   "write",    "{idle}.data[...] = {number}"),
     Rule(UPDATE,   "write",    "{loose}[...] = {number}"),
     Rule(BACKWARD, "backward", "{a}.backward()",                                          "total"),

@@ -1,8 +1,11 @@
 """Histories of tensors: the reference passes its own examination, and every seeded fault of the semantics is found."""
 
 import importlib.util
+import json
 import re
+import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -10,13 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
+from adjudge import cli
 from adjudge.oracle import reference
 from adjudge.oracle.history import Departure, History, reduced, replay
+from adjudge.reports.case import read_case
 from adjudge.reports.departures import KnownDeparture
 from adjudge.reports.ledger import Ledger, LedgerError, shipped_ledger
+from adjudge.reports.records import read_records
 from adjudge.strategies.histories import drive
-from adjudge.strategies.rules import SEMANTICS
+from adjudge.strategies.rules import RULES, SEMANTICS
 
 # -- a second reference, to spoil ----------------------------------------------------------------------------------------------
 
@@ -381,3 +388,110 @@ def test_a_ledger_of_departures_that_makes_no_sense_is_refused_in_one_sentence(t
         write({k: v for k, v in good.items() if k != key})
         with pytest.raises(LedgerError, match=f"lacks '{key}'"):
             Ledger.read(tmp_path / "my.toml")
+
+
+# -- the command ---------------------------------------------------------------------------------------------------------------
+
+
+def command(*args: str) -> Result:
+    return CliRunner().invoke(cli.main, list(args))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "none.toml").write_text("")
+    return tmp_path
+
+
+CHECK = ("check", "mygrad", "-k", "semantics", "--profile", "quick", "-j", "1")
+
+
+def test_what_no_ledger_knows_fails_the_gate_with_cases_that_can_be_replayed(elsewhere: Path) -> None:
+    pytest.importorskip("mygrad")
+    told = command(*CHECK, "--op", "semantics_backward", "--ledger", "none.toml")
+    assert told.exit_code == 1, told.output
+    cases = sorted((elsewhere / "adjudge-report" / "cases").glob("*.json"))
+    assert cases
+    records = read_records(elsewhere / "adjudge-report").records
+    assert {r["family"] for r in records if r["kind"] == "failure"} == {"semantics"}
+    for path in cases:
+        again = command("replay", path.stem)
+        assert again.exit_code == 1, again.output
+        assert "still fails: mygrad" in again.output
+        assert command("replay", path.stem, "--backend", "reference").exit_code == 0
+        script = subprocess.run([sys.executable, path.with_suffix(".py")], capture_output=True, text=True)
+        assert script.returncode == 1, script.stdout + script.stderr
+        assert "import mygrad as lib" in path.with_suffix(".py").read_text()
+        assert "Traceback" not in script.stderr
+    explained = command("explain", cases[0].stem)
+    assert explained.exit_code == 1
+    assert all(line in explained.output for line in read_case(cases[0]).to_json()["history"])
+
+
+def test_the_same_histories_come_every_time_and_mygrad_passes_with_its_ledger(elsewhere: Path) -> None:
+    pytest.importorskip("mygrad")
+
+    def outcomes() -> list[tuple[Any, ...]]:
+        told = command(*CHECK)
+        assert told.exit_code == 0, told.output
+        records = read_records(elsewhere / "adjudge-report").records
+        return [(r["op"], r["verdict"], r["steps"], r["known"]) for r in records if r["kind"] == "outcome"]
+
+    assert outcomes() == outcomes()
+
+
+def test_a_backend_without_tensors_is_unsupported(elsewhere: Path) -> None:
+    assert "5 unsupported" in command("check", "mirror", "-k", "semantics", "--profile", "quick", "-j", "1").output
+    refused = command("replay", "cotangent-kept", "--backend", "mirror")
+    assert (refused.exit_code, refused.output) == (
+        2, "adjudge: backend mirror has no tensors of the kind that case cotangent-kept is about\n"
+    )  # fmt: skip
+
+
+def test_the_ledger_lists_and_checks_departures(elsewhere: Path) -> None:
+    pytest.importorskip("mygrad")
+    listed = command("ledger", "list", "mygrad").output
+    assert "cotangent-kept: tensors depart in memory, <=2.5.0: " in listed
+    beside = elsewhere / "my.toml"
+    beside.write_text("")
+    (elsewhere / "my.semantics.toml").write_text(
+        '[[departure]]\nid = "mended"\nreason = "r"\nproof = "p"\nfound = 2026-01-31\nwhen = [{ aspects = ["grad"] }]\n'
+        'snippet = "a = lib.tensor(1.0)"\n'
+    )
+    checked = command("ledger", "check", "mygrad", "--ledger", "my.toml")
+    assert checked.exit_code == 1, checked.output
+    assert "mended no longer fails" in checked.output
+
+
+@pytest.mark.parametrize("entry", KNOWN, ids=lambda e: e.id)
+def test_every_known_departure_has_a_script_that_shows_it(entry: KnownDeparture, elsewhere: Path) -> None:
+    pytest.importorskip("mygrad")
+    text = command("replay", entry.id, "--script").output
+    run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1, run.stdout + run.stderr
+    mended = text.replace("import mygrad as lib", "import adjudge.oracle.reference as lib")
+    run = subprocess.run([sys.executable, "-c", mended], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_a_case_with_no_history_is_refused(elsewhere: Path) -> None:
+    bad = {"schema_version": 1, "id": "x", "backend": "mygrad", "verdict": "wrong", "history": ["a ="]}
+    (elsewhere / "x.json").write_text(json.dumps(bad))
+    refused = command("replay", "x.json")
+    assert refused.exit_code == 2
+    assert "'history' is a list of lines" in refused.output
+
+
+# -- rule counts ---------------------------------------------------------------------------------------------------------------
+
+
+def test_every_rule_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = Counter[str]()
+    for row in SEMANTICS:
+        drive(reference, lambda history, departure: None, 60, 2, row, counts=counts)
+    with capsys.disabled():
+        print(f"\n{counts.total()} lines of {len(RULES)} rules:")
+        for rule in RULES:
+            print(f"{counts[rule.line]:6d}  {rule.row.removeprefix('semantics_'):9s} {rule.line}")
+    assert not [rule.line for rule in RULES if not counts[rule.line]]
