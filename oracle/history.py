@@ -215,8 +215,8 @@ class History:
     Examples
     --------
     >>> h = History(reference)
-    >>> for line in ("a = lib.tensor([1.0, 2.0])", "b = a[:1]", "a *= 3.0"):
-    ...     h.run(line)
+    >>> [h.run(line) for line in ("a = lib.tensor([1.0, 2.0])", "b = a[:1]", "a *= 3.0")]
+    [True, True, True]
     >>> h["b"], h.sharing("a")
     (Tensor([3.]), ['a', 'b'])
     """
