@@ -209,7 +209,8 @@ class Draft:
         wanted = self.precious() or not self.draw(st.sampled_from([False] * 15 + [True]))
         first, fits = self.first, FITS[self.rule.fits]
         suitable = [n for n in self.operands() if fits(first, self.value(n)) is wanted and not _huge(first, self.value(n))]
-        return suitable if wanted else [n for n in suitable if result_shape(first, self.value(n)) is None]
+        graded = self.graded()  # by a refused call, too, their gradients may get lost
+        return suitable if wanted else [n for n in suitable if n not in graded and result_shape(first, self.value(n)) is None]
 
     def precious(self) -> bool:
         """Whether a refused call could null a gradient: of what it was to update, or of anything that it was to pass."""
