@@ -24,11 +24,12 @@ from .backends import SHIPPED, BackendError, check_spellings, installed, load
 from .oracle.blame import blame
 from .oracle.judge import FAILING, VERDICTS, Judgement
 from .oracle.program import ProgramError
-from .reports.case import Case, read_case, write_case
+from .reports.case import Case, case_from_json, read_case, write_case
 from .reports.ci import JUNIT, MARKDOWN, write_for_ci
 from .reports.compare import compare as compared
 from .reports.compare import headline, worse
 from .reports.conformance import PAGE, Run, conformance_page
+from .reports.histories import HistoryCase, history_script
 from .reports.ledger import Ledger, LedgerError, shipped_ledger
 from .reports.records import FILE, PREVIOUS, Records, RecordsError, Summary, read_records, summarise
 from .reports.report import REPORT, report_tree, write_report
@@ -379,10 +380,10 @@ def _written(folder: Path, summary: Summary, strict: bool) -> list[str]:
 
 def _keep(record: Mapping[str, Any], spec: str, judged: Any, folder: Path) -> str:
     """Write a record's case, with a script where a failure's backend knows how; what is to be said of that."""
-    case, text, note = replace(Case.from_json(record["case"]), spec=spec), None, ""
+    case, text, note = replace(case_from_json(record["case"]), spec=spec), None, ""
     if record["kind"] == "failure":
         try:
-            text = script(case, judged)
+            text = _scripted(case, judged)
             note = "" if text else f"{_unwritten(judged)}: cases have no scripts"
         except ScriptError as problem:
             note = str(problem)
@@ -454,7 +455,7 @@ def compare(run_a: str, run_b: str) -> int:
 # -- replay and explain --------------------------------------------------------------------------------------------------------
 
 
-def _cases(name: str, folder: Path) -> list[Case]:
+def _cases(name: str, folder: Path) -> list[Case | HistoryCase]:
     """The cases that the user means: a file, "all" of a report, or an id in a report or a shipped ledger."""
     try:
         if name == "all":
@@ -470,13 +471,21 @@ def _cases(name: str, folder: Path) -> list[Case]:
     for backend, e in shipped.values():
         if name in (e.id, e.question.id):
             return [Case(e.id, backend, e.question, e.verdict, e.op, e.where[0], e.reason, spec=backend)]
-    ids = [*(path.stem for path in folder.glob("*.json")), *shipped]
+    departures = {e.id: (backend, e) for backend in SHIPPED for e in shipped_ledger(backend).departures}
+    if name in departures:
+        backend, known = departures[name]
+        return [HistoryCase(name, backend, known.snippet, "contract", reason=known.reason, spec=backend)]
+    ids = [*(path.stem for path in folder.glob("*.json")), *shipped, *departures]
     _refuse(f"there is no case {name!r} in {folder} or in a shipped ledger{_near(name, ids)}")
 
 
-def _asked(case: Case, spec: str | None) -> Any:
+def _asked(case: Case | HistoryCase, spec: str | None) -> Any:
     """The backend that a case is put to."""
     judged = _backend(spec or case.spec)
+    if isinstance(case, HistoryCase):
+        if getattr(judged, "tensors", None) is None:
+            _refuse(f"backend {judged.name} has no tensors of the kind that case {case.id} is about")
+        return judged
     supports = getattr(judged, "supports", None)
     for op in case.question.program.ops:
         if supports is not None and not supports(op):
@@ -491,6 +500,18 @@ def _record(case: Case, judgement: Judgement) -> dict[str, Any]:
     record = {"op": program.steps[0].op if alone else "composition", "blamed": None if alone else case.blamed}
     more = {"dtype": program.working_dtype.name, "steps": len(program.steps), "verdict": judgement.verdict}
     return {**record, **more, **(vars(worst) if worst is not None else {})}
+
+
+def _departed(case: HistoryCase, judged: Any) -> tuple[int, str, HistoryCase]:
+    """A history's status, the sentence about it, and the case as it is now."""
+    from .oracle.history import replay
+
+    departure = replay(judged.tensors, case.lines)
+    if departure is None:
+        version = " ".join(next(iter(judged.versions().items()), ("", "")))
+        return PASSED, f"{case.id} no longer fails with {version}: the reference agrees (it was {case.verdict})", case
+    now = HistoryCase.of(departure, judged.name, judged.versions(), id=case.id, spec=case.spec)
+    return FAILED, f"{case.id} still fails: {judged.name}: {departure.verdict}: {departure.reason}", now
 
 
 def _replayed(case: Case, judged: Any) -> tuple[int, str, Judgement]:
@@ -537,7 +558,7 @@ def replay(case: str, backend: str | None, as_script: bool, for_bisect: bool, re
     return SKIPPED if for_bisect and status == NO_VERDICT else status
 
 
-def _replay_one(case: Case, spec: str | None, as_script: bool, many: bool) -> int:
+def _replay_one(case: Case | HistoryCase, spec: str | None, as_script: bool, many: bool) -> int:
     try:
         judged = _asked(case, spec)
     except Refusal as problem:
@@ -548,14 +569,22 @@ def _replay_one(case: Case, spec: str | None, as_script: bool, many: bool) -> in
     if as_script:
         click.echo(_script(case, judged), nl=False)
         return PASSED
-    status, sentence, _ = _replayed(case, judged)
+    status, sentence, _ = _departed(case, judged) if isinstance(case, HistoryCase) else _replayed(case, judged)
     click.echo(sentence)
     return status
 
 
-def _script(case: Case, judged: Any) -> str:
+def _scripted(case: Case | HistoryCase, judged: Any) -> str | None:
+    """A case as a script, where the backend says how."""
+    if isinstance(case, Case):
+        return script(case, judged)
+    library = getattr(getattr(judged, "tensors", None), "__name__", None)
+    return None if library is None else history_script(case if case.expected else _departed(case, judged)[2], library)
+
+
+def _script(case: Case | HistoryCase, judged: Any) -> str:
     try:
-        text = script(case, judged)
+        text = _scripted(case, judged)
     except ScriptError as problem:
         _refuse(str(problem))
     return text or _refuse(f"{_unwritten(judged)}: there is no script")
@@ -577,8 +606,15 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
         _refuse("explain takes one case; `adjudge replay all` takes them all")
     (found,) = _cases(case, Path(report_dir) / "cases")
     judged = _asked(found, backend)
-    status, sentence, judgement = _replayed(found, judged)
     console = make_console()
+    if isinstance(found, HistoryCase):
+        status, sentence, now = _departed(found, judged)
+        console.print(sentence)
+        console.print("\n" + "\n".join(now.lines) + "\n", soft_wrap=True)
+        console.print(f"{judged.name} stands against the reference; no other leg has tensors of this kind.")
+        console.print(f"\nAs a script:\n\n{_script(now, judged)}", soft_wrap=True)
+        return status
+    status, sentence, judgement = _replayed(found, judged)
     console.print(sentence)
     console.print(f"\n{found.question.program}\n", soft_wrap=True)
     console.print(witness_table(w.to_json() for w in witnesses(judgement, judged)))
@@ -613,6 +649,10 @@ def ledger_list(backend: str, path: str | None) -> int:
         here = "" if e.applies(current) else f" (not {current})"
         what = f"{e.id}: {', '.join(e.ops)} is {' or '.join(e.verdicts)} in the {' or '.join(e.where)}"
         click.echo(f"{what}, {e.versions or 'all versions'}{here}: {e.reason}")
+    for known in _ledger(path, judged.name).departures:
+        here = "" if known.applies(current) else f" (not {current})"
+        aspects = " or ".join(sorted({aspect for mark in known.when for aspect in mark.aspects}))
+        click.echo(f"{known.id}: tensors depart in {aspects}, {known.versions or 'all versions'}{here}: {known.reason}")
     return PASSED
 
 
@@ -624,12 +664,13 @@ def ledger_check(backend: str, path: str | None) -> int:
     from .examine import Examiner, Settings
 
     judged = _backend(backend)
-    entries = _ledger(path, judged.name).entries
+    found = _ledger(path, judged.name)
     examiner = Examiner(Settings(backend, legs=("balls",), ledger=path))
     records = {record["id"]: record for record in examiner.ledger_records()}
     if not records:
         _refuse(f"no ledger entry of backend {judged.name} applies to its version {examiner.version}")
-    for e in entries:
+    known: list[Any] = [*found.entries, *found.departures]
+    for e in known:
         said = f"it is about {e.versions}, and this is {examiner.version}"
         click.echo(ledger_sentence(records.get(e.id, {"id": e.id, "state": "not judged", "reason": e.reason, "said": said})))
     return FAILED if any(r["state"] in ("no longer fails", "fails otherwise") for r in records.values()) else PASSED
@@ -656,9 +697,8 @@ def list_command(what: str, as_json: bool) -> int:
 
 def _list_ops() -> list[dict[str, Any]]:
     from . import suite
-    from .strategies.catalogue import CATALOGUE
 
-    return [{"op": op, "family": CATALOGUE[op].family if op in CATALOGUE else "several ops"} for op in suite.selected(())]
+    return [{"op": op, "family": suite.family(op)} for op in suite.selected(())]
 
 
 def _list_backends() -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ from .oracle.legs import Witness, exact_differences, opinion, taylor
 from .oracle.program import Program, Question
 from .reports.case import Case
 from .reports.ledger import Ledger, shipped_ledger
+from .semantics import departure_records
+from .strategies.rules import SEMANTICS
 
 __all__ = ["LEGS", "PROFILES", "Examiner", "Outcome", "Profile", "Settings", "case_of", "judge", "replay", "witnesses"]
 
@@ -37,6 +39,8 @@ class Profile:
         Questions for each op and dtype.
     compositions : int
         Questions of several random ops for each dtype.
+    histories : int
+        Histories of tensors for each row of the semantics.
     opinion_share : float
         Part of the time that the JAX leg may take, beyond its first example of each op and dtype.
     explores : bool
@@ -45,14 +49,15 @@ class Profile:
 
     examples: int
     compositions: int
+    histories: int
     opinion_share: float
     explores: bool = False
 
 
 PROFILES = {
-    "quick": Profile(examples=10, compositions=150, opinion_share=0.0),
-    "ci": Profile(examples=60, compositions=1500, opinion_share=0.15),
-    "nightly": Profile(examples=200, compositions=5000, opinion_share=0.15, explores=True),
+    "quick": Profile(examples=10, compositions=150, histories=30, opinion_share=0.0),
+    "ci": Profile(examples=60, compositions=1500, histories=300, opinion_share=0.15),
+    "nightly": Profile(examples=200, compositions=5000, histories=1000, opinion_share=0.15, explores=True),
 }
 
 
@@ -201,6 +206,8 @@ class Examiner:
                 "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "op": entry.op,
                 "verdict": judgement.verdict, "said": worst.reason if worst else "",
             }  # fmt: skip
+        if not self.settings.ops or set(SEMANTICS) & set(self.settings.ops):
+            yield from departure_records(self.ledger.departures, self.backend, self.version)
 
 
 def private() -> Path:

@@ -37,9 +37,11 @@ from .examine import PROFILES, Examiner, Outcome, Settings, case_of, judge, witn
 from .oracle.accuracy import accuracy
 from .oracle.program import Question
 from .reports.records import Summary, summarise
+from .semantics import DTYPE, FAMILY, examine_histories
 from .strategies import questions
 from .strategies.catalogue import CATALOGUE as ROWS
 from .strategies.kinks import SHOWN
+from .strategies.rules import SEMANTICS
 from .strategies.smaller import smaller
 
 __all__ = ["COMPOSITION", "Task", "check", "perform", "run", "selected", "tasks"]
@@ -76,7 +78,7 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
     record: dict[str, Any] = {
         "kind": "outcome",
         "op": task.op,
-        "family": _family(task.op),
+        "family": family(task.op),
         "dtype": task.dtype,
         "verdict": verdict,
         "worst_ulp": judgement.worst_ulp,
@@ -102,8 +104,8 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
     return record
 
 
-def _family(op: str) -> str:
-    return ROWS[op].family if op in ROWS else COMPOSITION
+def family(op: str) -> str:
+    return ROWS[op].family if op in ROWS else FAMILY if op in SEMANTICS else COMPOSITION
 
 
 def kink_records(examiner: Examiner) -> Iterator[dict[str, Any]]:
@@ -132,12 +134,15 @@ Emit = Callable[[dict[str, Any]], None]
 
 def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float("inf")) -> None:
     """Ask everything of one task, and record it."""
+    if task.op in SEMANTICS:
+        examine_histories(task.op, task.examples, task.seed, examiner, emit, deadline)
+        return
     backend = examiner.backend
     supports = getattr(backend, "supports", None)
     if task.op != COMPOSITION and supports is not None and not supports(task.op):
         emit(
             {
-                "kind": "outcome", "op": task.op, "family": _family(task.op), "dtype": task.dtype, "verdict": "unsupported",
+                "kind": "outcome", "op": task.op, "family": family(task.op), "dtype": task.dtype, "verdict": "unsupported",
                 "where": "program", "reason": f"{backend.name} has no {task.op}", "legs": {}, "steps": 0, "number": 0,
             }
         )  # fmt: skip
@@ -256,16 +261,17 @@ def check(backend: str, **asked: Any) -> Summary:
 
 def selected(ops: tuple[str, ...]) -> tuple[str, ...]:
     """The rows that a run asks about, in the catalogue's order: all where none is named."""
-    return tuple(op for op in (*ROWS, COMPOSITION) if not ops or op in ops)
+    return tuple(op for op in (*ROWS, *SEMANTICS, COMPOSITION) if not ops or op in ops)
 
 
 def tasks(settings: Settings, dtypes: tuple[str, ...], turn: int = 0) -> Iterator[Task]:
     """The tasks of a run, the longest first; those of each further turn draw other questions."""
     profile = PROFILES[settings.profile]
     for op in reversed(selected(settings.ops)):
-        for dtype in dtypes:
+        for dtype in (DTYPE,) if op in SEMANTICS else dtypes:
             own = zlib.crc32(f"{__version__} {settings.seed} {turn} {op} {dtype}".encode())
-            yield Task(op, dtype, profile.compositions if op == COMPOSITION else profile.examples, own)
+            several = {COMPOSITION: profile.compositions, **dict.fromkeys(SEMANTICS, profile.histories)}
+            yield Task(op, dtype, several.get(op, profile.examples), own)
 
 
 _worker: tuple[Examiner, Any] | None = None
@@ -385,7 +391,7 @@ def _header(examiner: Examiner) -> dict[str, Any]:
         "seed": settings.seed,
         "dtypes": list(examiner.dtypes),
         "ops": list(selected(settings.ops)),
-        "catalogue": {op: _family(op) for op in selected(())},
+        "catalogue": {op: family(op) for op in selected(())},
         "commit": commit_of(backend),
         "strict_accuracy": settings.strict,
         "legs": [leg for leg in settings.legs if leg != "jax" or examiner.library is not None],

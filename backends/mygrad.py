@@ -19,6 +19,7 @@ mg: Any = mygrad
 name = "mygrad"
 numpy_dtypes = True
 dtypes = ("float64", "float32", "float16")
+tensors = mg
 
 
 def versions() -> dict[str, str]:

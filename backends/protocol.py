@@ -21,6 +21,10 @@ and may have
     whether it has an op of this name (default: it has every op; what it lacks it may also say by raising `Unsupported`);
 ``SPELLING``
     op name to ``(*operands, **params) -> value``, for the ops that it does not spell as NumPy does;
+``tensors``
+    the module that has `Tensor`, `tensor` and functions with NumPy's names, where the library's arrays are tensors that
+    remember how they were computed (`backward()`, `grad`, `null_grad()`, `constant`, views, updates in place): they are driven
+    beside the reference's. Without it the rows of the family "semantics" read `unsupported`;
 ``numpy_dtypes``
     True where the library promises NumPy's dtype for every value (default: False, as it may have promotion rules of its own);
 ``unit_roundoff``

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..oracle import reference
 from ..oracle.program import Program
 from ..oracle.reference import OPS, backward, forward
 from .protocol import Answer
@@ -15,6 +16,7 @@ from .protocol import Answer
 name = "reference"
 numpy_dtypes = True
 dtypes = ("float64", "float32", "float16")
+tensors = reference
 
 
 def versions() -> dict[str, str]:

@@ -17,9 +17,10 @@ from ..oracle.legs import Witness
 from ..oracle.program import ProgramError, Question, array_from_json, array_to_json, letter
 from ..oracle.reference import OPS, UnknownOp
 from ..oracle.tangent import certify_tangent
+from .histories import HistoryCase
 from .records import plain
 
-__all__ = ["SCHEMA_VERSION", "Bounds", "Case", "read_case", "write_case"]
+__all__ = ["SCHEMA_VERSION", "Bounds", "Case", "case_from_json", "read_case", "write_case"]
 
 SCHEMA_VERSION = 1
 NEEDED = ("schema_version", "id", "backend", "question", "verdict")
@@ -254,12 +255,17 @@ class Case:
         )  # fmt: skip
 
 
+def case_from_json(tree: Any) -> Case | HistoryCase:
+    """A case of either kind: about a question, or a history of tensors."""
+    return HistoryCase.from_json(tree) if isinstance(tree, Mapping) and "history" in tree else Case.from_json(tree)
+
+
 def _kind(value: Any) -> str:
     kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
     return kinds.get(type(value), "null")
 
 
-def read_case(path: Path) -> Case:
+def read_case(path: Path) -> Case | HistoryCase:
     """Read a case file.
 
     Raises
@@ -274,12 +280,12 @@ def read_case(path: Path) -> Case:
     except ValueError as problem:
         raise ProgramError(f"case {path} is not JSON: {problem}") from problem
     try:
-        return Case.from_json(tree)
+        return case_from_json(tree)
     except ProgramError as problem:
         raise ProgramError(f"case {path}: {problem}") from problem
 
 
-def write_case(folder: Path, case: Case, script: str | None) -> None:
+def write_case(folder: Path, case: Case | HistoryCase, script: str | None) -> None:
     """Write ``ID.json`` and, where there is one, ``ID.py``."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in case.to_json().items()]

@@ -327,7 +327,9 @@ def _unverified(run: Run) -> list[tuple[str, str, str]]:
     if entries:
         out.append(("not judged", f"{len(entries)} of the ledger", "could not be judged again: " + ", ".join(entries)))
     lone = [
-        op for op, row in s.rows.items() if row.judged and not any(row.legs.get(leg, Counter())["agrees"] for leg in LEGS[1:])
+        op
+        for op, row in s.rows.items()
+        if row.judged and row.legs and not any(row.legs.get(leg, Counter())["agrees"] for leg in LEGS[1:])
     ]
     if lone:
         out.append(("one leg", counted(len(lone), "op"), "no leg but the balls spoke for the truth: " + ", ".join(lone)))

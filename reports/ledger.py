@@ -16,7 +16,8 @@ A ledger is a TOML file with one ``[[entry]]`` a deviation::
 
 An entry explains a failure if its op, verdict and where are the failure's, and every condition in ``when`` holds. Its case is
 written in the entry as above (a program, and a ``cotangent`` unless that is all ones), or stands in a case file named after the
-entry, ``NAME/ID.json`` beside ``NAME.toml``.
+entry, ``NAME/ID.json`` beside ``NAME.toml``. What a backend's tensors do otherwise stands in a ledger of its own beside it,
+``NAME.semantics.toml``: see `adjudge.reports.departures`.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
 
 from ..oracle.certificate import as_question
+from ..oracle.history import Departure
 from ..oracle.judge import FAILING
 from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
 from ..oracle.reference import OPS, UnknownOp
-from .case import read_case
+from .case import Case, read_case
+from .departures import SUFFIX, KnownDeparture, LedgerError, departures_of, in_versions
 
 __all__ = ["CONDITIONS", "Entry", "Ledger", "LedgerError", "shipped_ledger"]
 
@@ -45,10 +47,6 @@ __all__ = ["CONDITIONS", "Entry", "Ledger", "LedgerError", "shipped_ledger"]
 SHIPPED = Path(__file__).parent.parent / "backends" / "ledgers"
 
 Facts = Mapping[str, Any]
-
-
-class LedgerError(ValueError):
-    """A ledger does not make sense; the message is one sentence that names the entry and the rule."""
 
 
 @dataclass(frozen=True)
@@ -175,13 +173,8 @@ class Entry:
         return self.ops[0] if self.ops != ("*",) else self.question.program.steps[-1].op
 
     def applies(self, version: str) -> bool:
-        """Whether this version of the library has it; a version that is no version number is in no range."""
-        if not self.versions:
-            return True
-        try:
-            return self.versions.contains(Version(version), prereleases=True)
-        except InvalidVersion:
-            return False
+        """Whether this version of the library has it."""
+        return in_versions(version, self.versions)
 
     def explains(self, facts: Facts) -> bool:
         """Whether a failure with these facts is this deviation."""
@@ -195,10 +188,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The known deviations of one backend, in the file's order."""
+    """The known deviations of one backend, and the known departures of its tensors, in the files' order."""
 
     entries: tuple[Entry, ...] = ()
     path: Path | None = None
+    departures: tuple[KnownDeparture, ...] = ()
 
     @classmethod
     def read(cls, path: Path | str) -> Ledger:
@@ -210,21 +204,13 @@ class Ledger:
             Naming the entry, and the rule that it breaks.
         """
         path = Path(path)
-        try:
-            tree = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as problem:
-            raise LedgerError(f"ledger {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
-        except tomllib.TOMLDecodeError as problem:
-            raise LedgerError(f"ledger {path} is not TOML: {problem}") from problem
-        if unknown := sorted(set(tree) - {"entry"}):
-            raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[entry]] may stand there")
-        if not isinstance(tree.get("entry", []), list):
-            raise LedgerError(f"ledger {path} has one [entry] where [[entry]] is due")
-        entries = tuple(_entry(t, number, path) for number, t in enumerate(tree.get("entry", ()), 1))
-        names = [e.id for e in entries]
+        entries = tuple(_entry(t, number, path) for number, t in enumerate(_tables(path, "entry"), 1))
+        beside = path.with_suffix(SUFFIX)
+        departures = departures_of(_tables(beside, "departure"), beside) if beside.is_file() else ()
+        names = [e.id for e in entries] + [e.id for e in departures]
         if twice := next((n for n in names if names.count(n) > 1), None):
             raise LedgerError(f"ledger {path}: two entries are called {twice!r}")
-        return cls(entries, path)
+        return cls(entries, path, departures)
 
     def applying(self, version: str) -> Iterator[Entry]:
         """The entries about this version of the library."""
@@ -244,6 +230,26 @@ class Ledger:
             Of the library.
         """
         return next((e for e in self.applying(version) if e.explains(facts)), None)
+
+    def departure(self, seen: Departure, version: str) -> KnownDeparture | None:
+        """The first known departure that explains one that was seen with this version of the library."""
+        return next((e for e in self.departures if e.applies(version) and e.explains(seen)), None)
+
+
+def _tables(path: Path, kind: str) -> list[Any]:
+    """The tables of a ledger file, all of one kind."""
+    try:
+        tree = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise LedgerError(f"ledger {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
+    except tomllib.TOMLDecodeError as problem:
+        raise LedgerError(f"ledger {path} is not TOML: {problem}") from problem
+    if unknown := sorted(set(tree) - {kind}):
+        raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[{kind}]] may stand there")
+    tables = tree.get(kind, [])
+    if not isinstance(tables, list):
+        raise LedgerError(f"ledger {path} has one [{kind}] where [[{kind}]] is due")
+    return tables
 
 
 def shipped_ledger(backend: str) -> Ledger:
@@ -308,7 +314,10 @@ def _question(tree: Mapping[str, Any], path: Path) -> Question:
     """An entry's case: written in the entry, or in a file beside the ledger."""
     case = tree.get("case")
     if case is None:
-        return read_case(path.with_suffix("") / f"{tree['id']}.json").question
+        found = read_case(path.with_suffix("") / f"{tree['id']}.json")
+        if not isinstance(found, Case):
+            raise ProgramError("it is a history of tensors, which a [[departure]] has")
+        return found.question
     if not isinstance(case, Mapping):
         raise ProgramError("it is no table")
     program = Program.from_json(case)

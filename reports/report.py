@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..oracle.program import ProgramError, Question
+from .histories import HistoryCase
 from .records import FILE, STANDINGS, Record, Row, Summary, plain
 from .sentences import failure_sentence, ledger_sentence
 
@@ -94,8 +95,10 @@ def _failure(record: Record, backend: str) -> dict[str, Any]:
 
 
 def program_lines(case: Any) -> list[str]:
-    """A case's program, one line a value; none if it cannot be read."""
+    """A case's program, one line a value, or its history; none if it cannot be read."""
     try:
+        if "history" in case:
+            return list(HistoryCase.from_json(case).lines)
         return [line for line in str(Question.from_json(case["question"]).program).split("\n") if line.strip()]
     except (ProgramError, LookupError, TypeError):
         return []

@@ -375,6 +375,7 @@ def test_a_case_keeps_every_bit(tmp_path: Path) -> None:
     case = Case("id", "toy", asked, "wrong", "add", "value", "so", **more)
     write_case(tmp_path, case, None)
     again = read_case(tmp_path / "id.json")
+    assert isinstance(again, Case)
     assert again.to_json() == case.to_json()
     assert again.question.id == asked.id
     assert (again.spec, again.blamed, again.versions) == ("t.py", "add", {"toy": "1"})

@@ -14,7 +14,7 @@ from .evaluate import step_forward, step_pull
 from .mistakes import ClearedGraph, explained
 from .op import Op
 
-__all__ = ["Node", "compute", "pull_back"]
+__all__ = ["Node", "compute", "laid_out", "pull_back"]
 
 _serial = count().__next__
 
@@ -189,9 +189,21 @@ def _pulled(node: Node, k: int, g: np.ndarray, values: Sequence[Any]) -> Any:
 
 
 def _accumulate(x: Node, pulled: Any, g: np.ndarray) -> None:
-    """Add to a gradient. The first part becomes the gradient itself, if its memory is nobody else's."""
+    """Add to a gradient. The first part becomes the gradient, if its memory is nobody else's, and laid out like the data."""
     if x.grad is not None:
         x.grad += pulled
         return
     own = type(pulled) is np.ndarray and pulled.base is None and pulled is not g and pulled.dtype == x.data.dtype
-    x.grad = pulled if own else np.array(pulled, dtype=x.data.dtype)
+    x.grad = pulled if own and _alike(pulled, x.data) else laid_out(pulled, x.data)
+
+
+def _alike(g: np.ndarray, data: np.ndarray) -> bool:
+    """Whether a gradient is laid out in memory as the data are: then what is a view of one is a view of the other."""
+    return g.flags.c_contiguous if data.flags.c_contiguous else g.strides == data.strides
+
+
+def laid_out(g: Any, data: np.ndarray) -> np.ndarray:
+    """A copy of a gradient, of the data's dtype and layout."""
+    out = np.empty_like(data)
+    out[...] = g
+    return out

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .evaluate import find
-from .graph import NOTHING, Node, compute, pull_back
+from .graph import NOTHING, Node, compute, laid_out, pull_back
 from .op import OPS, Op
 
 __all__ = ["Tensor", "apply", "record"]
@@ -280,7 +280,7 @@ class Tensor:
         else:
             given = np.asarray(_plain(grad))
             try:
-                seed = np.broadcast_to(given, data.shape).astype(data.dtype)
+                seed = laid_out(np.broadcast_to(given, data.shape), data)
             except ValueError:
                 raise ValueError(
                     f"backward was given a gradient of shape {given.shape} for a tensor of shape {data.shape}: "

@@ -15,7 +15,9 @@ def test_the_gradients_are_right(op: str, examiner: Examiner) -> None:
         if task.op == op:
             perform(task, examiner, records.append)
     failures = [r for r in records if r["kind"] == "failure"]
-    assert not failures, "\n".join(f"{r['verdict']}: {r['blamed']}, {r['where']}: {r['reason']}" for r in failures)
+    assert not failures, "\n".join(
+        f"{r['verdict']}: {r.get('blamed') or r['op']}, {r['where']}: {r['reason']}" for r in failures
+    )
     assert not [r for r in records if r["kind"] == "disagreement"], "the oracle's legs contradict each other"
     verdicts = {r["verdict"] for r in records if r["kind"] == "outcome"}
     if verdicts <= {"unsupported"}:
