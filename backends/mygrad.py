@@ -160,3 +160,22 @@ SCRIPT = {
         ),
     },
 }
+
+#: How a program is timed (see `adjudge.bench.worker`): as its users write it, leaves made once.
+TIMED = {
+    "passes": """
+        def passes({inputs}):
+            {leaves}
+
+            def forward():
+                {steps}
+                return {out}
+
+            def total():
+                {out} = forward()
+                {out}.backward(COTANGENT)
+                return {out}, ({gradients},)
+
+            return dict(forward=forward, total=total, arrays=lambda both: (both[0].data, both[1]))
+    """,
+}
