@@ -25,9 +25,13 @@ from .oracle.blame import blame
 from .oracle.judge import FAILING, VERDICTS, Judgement
 from .oracle.program import ProgramError
 from .reports.case import Case, read_case, write_case
+from .reports.ci import JUNIT, MARKDOWN, write_for_ci
+from .reports.compare import compare as compared
+from .reports.compare import headline, worse
+from .reports.conformance import PAGE, Run, conformance_page
 from .reports.ledger import Ledger, LedgerError, shipped_ledger
-from .reports.records import FILE, Records, Summary
-from .reports.report import report_tree, write_report
+from .reports.records import FILE, PREVIOUS, Records, RecordsError, Summary, read_records, summarise
+from .reports.report import REPORT, report_tree, write_report
 from .reports.script import ScriptError, script
 from .reports.sentences import failure_sentence, ledger_sentence
 from .reports.terminal import Terminal, make_console, witness_table
@@ -306,6 +310,8 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, ve
     from . import suite
 
     summary, began = Summary(), time.monotonic()
+    if folder is not None:
+        _set_aside(folder)
     records = Records(folder / FILE, anew=True) if folder is not None else None
     terminal = Terminal(make_console(), summary, verbosity)
     notes: list[str] = []
@@ -332,14 +338,45 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, ve
     finally:
         if records is not None:
             records.close()
-    if folder is not None:
-        write_report(folder, report_tree(summary, strict=strict))
+    said = _written(folder, summary, strict) if folder is not None else []
     terminal.close(strict=strict, folder=folder)
+    for line in said:
+        click.echo(line)
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if gone:
         _refuse(gone)
     return summary.status(strict)
+
+
+def _set_aside(folder: Path) -> None:
+    """Keep the records of the run before, to tell what changed; what was written of it is of no run any more."""
+    if (folder / FILE).stat().st_size:
+        os.replace(folder / FILE, folder / PREVIOUS)
+    for name in (PAGE, REPORT, JUNIT, MARKDOWN):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _before(folder: Path, summary: Summary) -> tuple[Summary | None, list[str]]:
+    """The run before in the same folder, if it asked the same backend; and what is to be said of its records."""
+    if not (folder / PREVIOUS).is_file():
+        return None, []
+    try:
+        reading = read_records(folder / PREVIOUS)
+    except RecordsError as problem:
+        return None, [f"The run before cannot be compared with: {problem}."]
+    found = summarise(reading.records)
+    same = found.header.get("backend") == summary.header.get("backend")
+    return (found, [f"{reading.torn}."] if reading.torn else []) if same else (None, [])
+
+
+def _written(folder: Path, summary: Summary, strict: bool) -> list[str]:
+    """Write the report's files; what is to be printed for the continuous integration that runs this."""
+    before, notes = _before(folder, summary)
+    write_report(folder, report_tree(summary, strict=strict))
+    page = conformance_page([Run(summary, strict, before, notes, folder)])
+    (folder / PAGE).write_text(page, "utf-8")
+    return write_for_ci(folder, summary, strict=strict)
 
 
 def _keep(record: Mapping[str, Any], spec: str, judged: Any, folder: Path) -> str:
@@ -353,6 +390,67 @@ def _keep(record: Mapping[str, Any], spec: str, judged: Any, folder: Path) -> st
             note = str(problem)
     write_case(folder / "cases", case, text)
     return note
+
+
+# -- report and compare --------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("runs", nargs=-1, metavar="RUN...", required=True)
+@click.option("-o", "--output", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the page goes.")
+def report(runs: tuple[str, ...], output: str) -> int:
+    """Write one page about some RUNs: report folders, or records files."""
+    _report_page([Path(run) for run in runs], Path(output))
+    return PASSED
+
+
+def _report_page(paths: list[Path], folder: Path) -> None:
+    found = [_run(path) for path in paths]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / PAGE).write_text(conformance_page(found), "utf-8")
+    except OSError as problem:
+        _refuse(f"the page cannot be written to {folder}: {problem.strerror}; -o names another place")
+    except ValueError as problem:
+        _refuse(str(problem))
+    click.echo(f"page: {folder / PAGE}")
+
+
+def _run(path: Path) -> Run:
+    """What a report folder or a records file holds."""
+    try:
+        reading = read_records(path)
+    except RecordsError as problem:
+        _refuse(str(problem))
+    summary, folder = summarise(reading.records), path if path.is_dir() else path.parent
+    before, notes = _before(folder, summary) if path.name != PREVIOUS else (None, [])
+    strict = bool(summary.header.get("strict_accuracy"))
+    return Run(summary, strict, before, [*([f"{reading.torn}."] if reading.torn else []), *notes], folder)
+
+
+@main.command()
+@click.argument("run_a")
+@click.argument("run_b")
+def compare(run_a: str, run_b: str) -> int:
+    """Say only what changed from RUN_A to RUN_B: report folders, or records files.
+
+    Status 0 if nothing got worse, 1 if something did.
+    """
+    before, after = _run(Path(run_a)), _run(Path(run_b))
+    for run, name in ((before, run_a), (after, run_b)):
+        if not run.summary.judged:
+            _refuse(f"nothing was judged in {name}: there is nothing to compare")
+        for note in run.notes:
+            click.echo(f"note: {note}", err=True)
+    changes = compared(before.summary, after.summary)
+    about = ""
+    for change in changes:
+        if change.about != about:
+            about = change.about
+            click.echo(f"{about}:")
+        click.echo(f"  {change.turn + ': ' if change.turn else ''}{change.sentence}")
+    click.echo(headline(changes))
+    return FAILED if worse(changes) else PASSED
 
 
 # -- replay and explain --------------------------------------------------------------------------------------------------------

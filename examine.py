@@ -161,19 +161,20 @@ class Examiner:
     def _explain(self, outcome: Outcome) -> None:
         """Blame a step, and look every failing finding up in the ledger: a failure is known if all of them are."""
         judgement = outcome.judgement
-        blamed: dict[str, Blame] = {}
+        blamed: dict[tuple[str, bool], Blame] = {}
         failing = (*FAILING, "lossy") if self.settings.strict else FAILING
         for finding in sorted(judgement.findings, key=lambda f: GRAVITY[f.verdict]):
             if finding.verdict not in (*FAILING, "lossy"):
                 continue
-            if finding.verdict not in blamed:
-                blamed[finding.verdict] = blame(judgement, self.backend, finding)
-            outcome.blamed = outcome.blamed or blamed[finding.verdict]
-            entry = self.ledger.match(facts(judgement, blamed[finding.verdict], finding), self.version)
+            alike = finding.verdict, finding.where == "tangent"
+            if alike not in blamed:
+                blamed[alike] = blame(judgement, self.backend, finding)
+            outcome.blamed = outcome.blamed or blamed[alike]
+            entry = self.ledger.match(facts(judgement, blamed[alike], finding), self.version)
             if entry is not None:
                 outcome.known.append(entry.id)
             elif finding.verdict in failing:
-                outcome.news, outcome.blamed = finding, blamed[finding.verdict]
+                outcome.news, outcome.blamed = finding, blamed[alike]
                 return
 
     def _known_of_library(self, judgement: Judgement) -> str | None:
@@ -228,12 +229,15 @@ def _library(judged: str) -> tuple[Any, Ledger]:
 def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, Any]:
     """What a ledger's conditions may look at: facts of the failure and of the blamed step's operands."""
     question = blamed.alone or judgement.question
+    # What stands against the step alone is what a ledger knows of it, where that is graver than what came of it.
+    told = blamed.alike if blamed.alike is not None and blamed.alike.verdict != finding.verdict else finding
     step = question.program.steps[-1]
     operands = [question.program.inputs[a].data for a in step.args if a < len(question.program.inputs)]
     return {
         "op": blamed.op,
-        "verdict": finding.verdict,
-        "where": finding.where.split(" ")[0],
+        "ops": judgement.question.program.ops,
+        "verdict": told.verdict,
+        "where": told.where.split(" ")[0],
         "dtype": judgement.question.program.working_dtype.name,
         "kink": judgement.certificate.kink,
         "params": sorted(step.params),
@@ -242,10 +246,20 @@ def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, An
         "magnitudes": [_magnitudes(x) for x in operands],
         "repeated": len(set(step.args)) < len(step.args),
         "layouts": [i.layout for i in judgement.question.program.inputs],
-        "reason": finding.reason,
-        "ndims": [x.ndim for x in operands],
-        "empty": any(x.size == 0 for x in operands),
+        "reason": told.reason,
+        "shapes": [x.shape for x in operands],
+        "zeros": any((x == 0).any() for x in operands),
+        "negative": any(n < 0 for value in step.params.values() for n in _numbers(value)),
     }
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """The numbers in a parameter."""
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, (int, float)):
+        yield value
 
 
 def _magnitudes(x: np.ndarray) -> list[float]:

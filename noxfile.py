@@ -39,9 +39,10 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def sensitivity(session: nox.Session) -> None:
-    """Seed every fault in every op, and show which are seen."""
+    """Seed every fault in every op, show which are seen, and write the table that reports show."""
     session.install(".[mygrad,jax]", *group("test"))
-    session.run("pytest", "tests/test_faults.py", "-s", *session.posargs)
+    table = {"ADJUDGE_SENSITIVITY": "reports/sensitivity.json"}
+    session.run("pytest", "tests/test_faults.py", "-s", *session.posargs, env=table)
 
 
 @nox.session

@@ -11,6 +11,8 @@ import os
 import platform
 import queue
 import signal
+import subprocess
+import sys
 import time
 import uuid
 import zlib
@@ -20,6 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,11 +33,13 @@ from hypothesis.errors import Flaky
 
 from . import __version__
 from .backends import BackendError
-from .examine import PROFILES, Examiner, Outcome, Settings, case_of, witnesses
+from .examine import PROFILES, Examiner, Outcome, Settings, case_of, judge, witnesses
+from .oracle.accuracy import accuracy
 from .oracle.program import Question
 from .reports.records import Summary, summarise
 from .strategies import questions
 from .strategies.catalogue import CATALOGUE as ROWS
+from .strategies.kinks import SHOWN
 from .strategies.smaller import smaller
 
 __all__ = ["COMPOSITION", "Task", "check", "perform", "run", "selected", "tasks"]
@@ -84,6 +89,10 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
     if worst is not None:
         record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
         record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
+    if judgement.tangent is not None:
+        record |= {"tangent": judgement.tangent.verdict, "tangent_reason": judgement.tangent.reason}
+    if (found := accuracy(judgement)) is not None:
+        record["accuracy"] = (found if task.op != COMPOSITION else replace(found, at=(), points=())).to_json()
     if outcome.blamed is not None:
         record |= {
             "blamed": outcome.blamed.op,
@@ -95,6 +104,25 @@ def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]
 
 def _family(op: str) -> str:
     return ROWS[op].family if op in ROWS else COMPOSITION
+
+
+def kink_records(examiner: Examiner) -> Iterator[dict[str, Any]]:
+    """What the backend picks at each kink of the table, of those about the ops that are asked about."""
+    ops, supports = selected(examiner.settings.ops), getattr(examiner.backend, "supports", lambda op: True)
+    for row in SHOWN:
+        if not set(row.program.ops) <= set(ops):
+            continue
+        record = {"kind": "kink", "name": row.name, "program": str(row.program), "subgradients": row.subgradients}
+        if not all(map(supports, row.program.ops)):
+            yield record | {"verdict": "unsupported", "got": [], "reason": f"{examiner.backend.name} does not have it"}
+            continue
+        found = judge(row.program, examiner.backend)
+        verdict, got = found.verdict, [np.asarray(g).tolist() for g in found.gradients if g is not None]
+        reason = found.worst.reason if found.worst is not None else ""
+        if row.holds is not None and got and verdict == "undecided":
+            held, finite = row.holds(np.asarray(got[0])), np.isfinite(got[0]).all()
+            verdict, reason = "correct" if held else "outside subdifferential" if finite else "non-finite", ""
+        yield record | {"verdict": verdict, "got": got, "reason": reason}
 
 
 # -- one task ------------------------------------------------------------------------------------------------------------------
@@ -295,7 +323,7 @@ def run(settings: Settings, emit: Emit) -> None:
             turn += 1
             if not profile.explores or time.time() >= deadline:
                 break
-        for record in examiner.ledger_records():
+        for record in (*examiner.ledger_records(), *kink_records(examiner)):
             emit(record)
     except KeyboardInterrupt:
         emit({"kind": "end", "seconds": time.perf_counter() - began, "interrupted": True})
@@ -357,9 +385,28 @@ def _header(examiner: Examiner) -> dict[str, Any]:
         "seed": settings.seed,
         "dtypes": list(examiner.dtypes),
         "ops": list(selected(settings.ops)),
+        "catalogue": {op: _family(op) for op in selected(())},
+        "commit": commit_of(backend),
+        "strict_accuracy": settings.strict,
         "legs": [leg for leg in settings.legs if leg != "jax" or examiner.library is not None],
         "environment": environment(),
     }
+
+
+def commit_of(backend: Any) -> str:
+    """The commit of the git checkout that the library under test lies in, "+" where files in it are changed; "" where none."""
+    library = next(iter(backend.versions()), "")
+    module = sys.modules.get(library.replace("-", "_")) or sys.modules.get(getattr(backend, "__module__", "") or "")
+    place = getattr(module, "__file__", None) or getattr(backend, "__file__", None)
+    if place is None or "site-packages" in Path(place).parts:
+        return ""
+    git = ["git", "-C", str(Path(place).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=10)
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "") if head.returncode == 0 else ""
 
 
 def environment() -> Mapping[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from importlib.metadata import version
 from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
-from autograd import make_vjp
+from autograd import make_jvp, make_vjp
 
 from ..oracle.program import Program
 from .protocol import Answer, Spelling, Unsupported, composed, composed_words, evaluate, no_out
@@ -26,13 +26,18 @@ def versions() -> dict[str, str]:
     return {"autograd": version("autograd"), "numpy": np.__version__}
 
 
-#: Only what autograd does not spell as NumPy's names and parameters suggest; it asks for ``x = x + y`` in place of ``x += y``.
+def _updated(function: Spelling) -> Spelling:
+    """Autograd asks for ``x = x + y`` in place of ``x += y``, which keeps the dtype of x."""
+    return lambda x, other: function(x, other).astype(x.dtype)
+
+
+#: Only what autograd does not spell as NumPy's names and parameters suggest.
 SPELLING: dict[str, Spelling] = composed(anp) | {
-    "iadd": anp.add,
-    "isub": anp.subtract,
-    "imul": anp.multiply,
-    "itruediv": anp.divide,
-    "ipow": anp.power,
+    "iadd": _updated(anp.add),
+    "isub": _updated(anp.subtract),
+    "imul": _updated(anp.multiply),
+    "itruediv": _updated(anp.divide),
+    "ipow": _updated(anp.power),
     "getitem": lambda x, index: x[index],
     "reshape": lambda x, shape: anp.reshape(x, shape),
     "flatten": anp.ravel,
@@ -56,11 +61,16 @@ def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
     no_out("autograd", params)
     if dtype := params.pop("dtype", None):
         operands = [x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype) for x in operands]
-    return (SPELLING.get(op) or getattr(anp, op))(*operands, **params)
+    try:
+        return (SPELLING.get(op) or getattr(anp, op))(*operands, **params)
+    except AssertionError as refused:  # autograd's word for a broadcast that its rule does not have
+        if "Can't handle" in str(refused):
+            raise Unsupported(f"{op}: {refused}") from refused
+        raise
 
 
-def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
-    """Value and gradients by ``autograd.make_vjp``."""
+def _function(program: Program, inputs: Sequence[Any]) -> tuple[Callable[[Sequence[Any]], Any], tuple[Any, ...]]:
+    """The program as a function of the tuple of its variables, and their values; constants are closed over."""
     leaves = [np.asarray(x) if i.kind == "list" else x for i, x in zip(program.inputs, inputs, strict=True)]
 
     def run(variables: Sequence[Any]) -> Any:
@@ -69,8 +79,13 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
             given[number] = variables[place]
         return evaluate(program, given, _apply)[-1]
 
-    gradients: list[np.ndarray | None] = [None] * len(leaves)
-    variables = tuple(leaves[number] for number in program.variables)
+    return run, tuple(leaves[number] for number in program.variables)
+
+
+def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+    """Value and gradients by ``autograd.make_vjp``."""
+    run, variables = _function(program, inputs)
+    gradients: list[np.ndarray | None] = [None] * len(program.inputs)
     with np.errstate(all="ignore"):
         if program.constants[-1]:  # autograd warns where there is nothing to trace
             return Answer(np.array(run(variables)), gradients)
@@ -80,13 +95,22 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
     return Answer(np.array(value), gradients)
 
 
+def jvp(program: Program, inputs: Sequence[Any], tangents: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Value and tangent by ``autograd.make_jvp``."""
+    run, variables = _function(program, inputs)
+    along = tuple(np.array(tangents[number]) for number in program.variables)
+    with np.errstate(all="ignore"):
+        value, tangent = make_jvp(run)(variables)(along)
+    return np.array(value), np.array(tangent)
+
+
 #: How a case is written in autograd's words (see `adjudge.reports.script`).
 SCRIPT = {
     "import": """
         from functools import reduce
 
         import autograd.numpy as anp
-        from autograd import make_vjp
+        from autograd import make_jvp, make_vjp
     """,
     "list": "{x} = np.asarray({x})",
     "run": """
@@ -101,15 +125,27 @@ SCRIPT = {
             pull, value = make_vjp(program)(({variables},))
             return np.array(value), [np.array(g) for g in pull(np.array(COTANGENT))]
     """,
+    "push": """
+        def push({inputs}, {tangents}):
+            {leaves}
+
+            def program(variables):
+                ({variables},) = variables
+                {steps}
+                return {out}
+
+            value, tangent = make_jvp(program)(({variables},))(({tangents},))
+            return np.array(value), np.array(tangent)
+    """,
     "step": "{y} = anp.{op}({args})",
     "cast": "({x}.astype({dtype}) if hasattr({x}, 'astype') else np.asarray({x}, {dtype}))",
     "steps": composed_words("anp")
     | {
-        "iadd": "{y} = anp.add({0}, {1})",
-        "isub": "{y} = anp.subtract({0}, {1})",
-        "imul": "{y} = anp.multiply({0}, {1})",
-        "itruediv": "{y} = anp.divide({0}, {1})",
-        "ipow": "{y} = anp.power({0}, {1})",
+        "iadd": "{y} = anp.add({0}, {1}).astype({0}.dtype)",
+        "isub": "{y} = anp.subtract({0}, {1}).astype({0}.dtype)",
+        "imul": "{y} = anp.multiply({0}, {1}).astype({0}.dtype)",
+        "itruediv": "{y} = anp.divide({0}, {1}).astype({0}.dtype)",
+        "ipow": "{y} = anp.power({0}, {1}).astype({0}.dtype)",
         "getitem": "{y} = {0}[{index}]",
         "reshape": "{y} = anp.reshape({0}, {shape})",
         "flatten": "{y} = anp.ravel({0})",

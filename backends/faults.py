@@ -15,10 +15,10 @@ import numpy as np
 from ..oracle.program import Program
 from ..oracle.reference import scalars as s
 from ..oracle.reference.evaluate import Pulled, forward
-from .mirror import dtypes, numpy_dtypes, reflect, versions
+from .mirror import dtypes, jvp, numpy_dtypes, reflect, versions, vjp
 from .protocol import Answer
 
-__all__ = ["FAULTS", "Fault", "Faulty"]
+__all__ = ["FAULTS", "TANGENT_FAULTS", "Fault", "Faulty", "FaultyForward"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,24 @@ class Faulty:
             self.fault.answer(self.calls, answer, inputs)
         self.calls += 1
         return answer
+
+
+class FaultyForward:
+    """The mirror whose tangents are spoilt in programs that have one op: a backend."""
+
+    numpy_dtypes = numpy_dtypes
+    dtypes = dtypes
+    versions = staticmethod(versions)
+    vjp = staticmethod(vjp)
+
+    def __init__(self, fault: str, op: str) -> None:
+        self.change, self.op = TANGENT_FAULTS[fault], op
+        self.name = f"mirror with {fault} in the tangent of {op}"
+
+    def jvp(self, program: Program, inputs: Sequence[Any], tangents: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """The mirror's value and tangent, the latter spoilt where the program has the op."""
+        value, tangent = jvp(program, inputs, tangents)
+        return value, self.change(tangent) if self.op in program.ops else tangent
 
 
 # -- faults of a rule ----------------------------------------------------------------------------------------------------------
@@ -193,4 +211,20 @@ FAULTS = {
         Fault("mutated input", answer=_mutated),
         Fault("non-determinism", answer=_unsteady),
     )
+}
+
+
+def _first_zeroed(tangent: np.ndarray) -> np.ndarray:
+    out = tangent.copy()
+    out.reshape(-1)[:1] = 0
+    return out
+
+
+#: Faults of forward mode by name: what becomes of the tangent.
+TANGENT_FAULTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sign flip": lambda tangent: -tangent,
+    "zeroed tangent": lambda tangent: tangent * 0,
+    "one element zeroed": _first_zeroed,
+    "factor 1 + 1e-6": lambda tangent: np.asarray(tangent * (1 + 1e-6), tangent.dtype),
+    "NaN": lambda tangent: tangent * np.asarray(np.nan, tangent.dtype),
 }

@@ -134,11 +134,11 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
     return Answer(np.array(value), gradients)
 
 
-def jvp(program: Program, inputs: Sequence[Any], directions: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
-    """Value and tangent along `directions` (one an input; None for constants) by ``jax.jvp``."""
+def jvp(program: Program, inputs: Sequence[Any], tangents: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Value and tangent by ``jax.jvp``."""
     run, variables = _function(program, inputs)
-    tangents = [jnp.asarray(directions[number], x.dtype) for number, x in zip(program.variables, variables, strict=True)]
-    value, tangent = jax.jvp(run, (variables,), (tangents,))
+    along = [jnp.asarray(tangents[number], x.dtype) for number, x in zip(program.variables, variables, strict=True)]
+    value, tangent = jax.jvp(run, (variables,), (along,))
     return np.array(value), np.array(tangent)
 
 
@@ -165,6 +165,17 @@ SCRIPT = {
 
             value, pull = jax.vjp(program, {variables})
             return np.array(value), [np.array(g) for g in pull(jnp.asarray(COTANGENT, value.dtype))]
+    """,
+    "push": """
+        def push({inputs}, {tangents}):
+            {leaves}
+
+            def program({variables}):
+                {steps}
+                return jnp.asarray({out})
+
+            value, tangent = jax.jvp(program, ({variables},), ({tangents},))
+            return np.array(value), np.array(tangent)
     """,
     "step": "{y} = jnp.{op}({args})",
     "cast": "jnp.asarray({x}, {dtype})",

@@ -11,9 +11,10 @@ from .. import __version__
 from ..oracle.program import Program
 from ..oracle.reference import scalars as s
 from ..oracle.reference.evaluate import Pulled, as_numpy, backward, forward
-from .protocol import Answer
+from ..oracle.tangent import push, slopes
+from .protocol import Answer, Unsupported
 
-__all__ = ["dtypes", "name", "numpy_dtypes", "reflect", "versions", "vjp"]
+__all__ = ["dtypes", "jvp", "name", "numpy_dtypes", "reflect", "versions", "vjp"]
 
 name = "mirror"
 numpy_dtypes = True
@@ -21,6 +22,10 @@ dtypes = ("float64", "float32", "float16")
 
 #: Precision of the answer before it is rounded.
 BITS = 256
+#: The same for tangents, where one does not decide.
+PRECISIONS = (256, 1024, 4096)
+#: So many bits of a tangent have to be right before it is rounded.
+ACCURACY = 64
 
 
 def versions() -> dict[str, str]:
@@ -48,6 +53,22 @@ def reflect(program: Program, cotangent: np.ndarray, interfere: Mapping[str, Pul
             floats, _ = backward(program, forward(program, data), cotangent, interfere=interfere)
         value, out = plain, [None if g is None else g.astype(x.dtype) for g, x in zip(floats, data, strict=True)]
     return Answer(value, out)
+
+
+def jvp(program: Program, inputs: Sequence[Any], tangents: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Value and tangent, correctly rounded."""
+    dtype = as_numpy(program).dtype
+    for bits in PRECISIONS:
+        try:
+            with s.taylor(bits):
+                tangent = slopes(push(program, tangents)[-1])
+            if bits == PRECISIONS[-1] or all(x == 0 or x.rel_accuracy_bits() > ACCURACY for x in tangent.reshape(-1)):
+                break
+        except (s.Undecided, ValueError):  # more bits decide
+            continue
+    else:
+        raise Unsupported(f"series of {PRECISIONS[-1]} bits do not decide")
+    return reflect(program, np.zeros(tangent.shape)).value, rounded(tangent, dtype)
 
 
 def rounded(balls: Any, dtype: np.dtype) -> np.ndarray:

@@ -11,6 +11,10 @@ A backend is any module (or object) that has
 
 and may have
 
+``jvp(program, inputs, tangents)``
+    forward mode: a pair of arrays, the program's value and its tangent (the derivative along `tangents`, of the value's shape
+    and dtype). `tangents` has one array an input, of its shape and dtype, and None for constants. Where the library has no
+    forward mode for an op, it raises `Unsupported`: value and gradients are judged all the same;
 ``dtypes``
     names of the float dtypes it computes in (default: float64 and float32);
 ``supports(op)``

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import torch
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from ..oracle.program import Program
 from .protocol import Answer, Spelling, Unsupported, composed, evaluate, no_out, writes_twice
+
+with warnings.catch_warnings():  # what forward mode imports when it is first used calls a function that PyTorch deprecates
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import torch._decomp.decompositions_for_jvp  # noqa: F401
 
 name = "torch"
 dtypes = ("float64", "float32", "float16")
@@ -27,21 +34,26 @@ def _updating(update: Callable[[Any, Any], Any]) -> Spelling:
     return lambda x, other: update(x.clone(), other)
 
 
-def _places(index: Any) -> Any:
-    """An index as PyTorch takes it: 64-bit positions, and no steps backwards."""
+def _places(index: Any, shape: Sequence[int]) -> Any:
+    """An index into a tensor of `shape` as PyTorch takes it: 64-bit positions, and no steps backwards."""
     if any(isinstance(part, slice) and (part.step or 1) < 0 for part in index):
         raise Unsupported("PyTorch has no slices with a negative step")
-    return tuple(
+    taken = tuple(
         torch.from_numpy(part if part.dtype == bool else part.astype(np.int64)) if isinstance(part, np.ndarray) else part
         for part in index
     )
+    if {int, np.ndarray} <= {type(part) for part in index}:
+        every = np.arange(math.prod(shape)).reshape(tuple(shape))
+        if every[index].shape != torch.from_numpy(every)[taken].shape:
+            raise Unsupported("PyTorch puts axes in another order: an integer is no index array to it, as it is to NumPy")
+    return taken
 
 
 def _setitem(x: Any, value: Any, index: Any) -> Any:
     if writes_twice(tuple(x.shape), index):
         raise Unsupported("PyTorch leaves open which value stays where an assignment repeats an index")
     out = x.clone()
-    out[_places(index)] = value.to(x.dtype) if isinstance(value, torch.Tensor) else value
+    out[_places(index, x.shape)] = value.to(x.dtype) if isinstance(value, torch.Tensor) else value
     return out
 
 
@@ -115,7 +127,8 @@ def _batchnorm(x: Any, *beside: Any, eps: float, given: Any) -> Any:
 def _likelihood(x: Any, labels: Any, *weights: Any) -> Any:
     if any(w.dtype != x.dtype for w in weights):
         raise Unsupported("PyTorch takes weights of the scores' dtype only")
-    return F.nll_loss(x, labels.long(), *weights, reduction="none").mean()
+    weight = weights[0] if weights else None
+    return F.nll_loss(x, labels.long(), weight, reduction="none").mean()
 
 
 def _margin_ranking_loss(x1: Any, x2: Any, y: Any, margin: float) -> Any:
@@ -160,7 +173,7 @@ SPELLING: dict[str, Spelling] = composed(torch) | WITH_NUMBERS | {
     "concatenate": lambda *xs, axis=0: torch.cat(xs, axis) if axis is not None else torch.cat([x.ravel() for x in xs]),
     "stack": lambda *xs, axis=0: torch.stack(xs, axis),
     "where": lambda condition, x, y: torch.where(condition.bool(), x, y),
-    "getitem": lambda x, index: x[_places(index)],
+    "getitem": lambda x, index: x[_places(index, x.shape)],
     "matmul": _one_dtype(torch.matmul),
     "multi_matmul": _one_dtype(lambda *xs: torch.linalg.multi_dot(xs)),
     "einsum": _one_dtype(lambda *xs, subscripts: torch.einsum(subscripts, *xs)),
@@ -181,9 +194,13 @@ SPELLING: dict[str, Spelling] = composed(torch) | WITH_NUMBERS | {
 }  # fmt: skip
 
 
+#: What goes by the same name in PyTorch and is something else: its recurrence applies the reset gate to the product.
+OTHERWISE = frozenset({"gru"})
+
+
 def supports(op: str) -> bool:
     """Whether PyTorch has an op of this name, or it can be written with those it has."""
-    return op in SPELLING or hasattr(torch, op)
+    return op not in OTHERWISE and (op in SPELLING or hasattr(torch, op))
 
 
 #: How a program is timed (see `adjudge.bench.worker`), on the arrays' own memory. PyTorch's is not NumPy's: its profiler tells of
@@ -279,3 +296,17 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
         for number, g in zip(program.variables, pulled, strict=True):
             gradients[number] = None if g is None else _array(g)
     return Answer(_array(value), gradients)
+
+
+make_dual: Callable[..., Any] = forward_ad.make_dual
+unpack_dual: Callable[..., Any] = forward_ad.unpack_dual
+
+
+def jvp(program: Program, inputs: Sequence[Any], tangents: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Value and tangent by ``torch.autograd.forward_ad``."""
+    with forward_ad.dual_level():
+        leaves = [x if i.kind == "number" else _leaf(x, constant=True) for i, x in zip(program.inputs, inputs, strict=True)]
+        for number in program.variables:
+            leaves[number] = make_dual(leaves[number], torch.from_numpy(np.array(tangents[number])))
+        value, tangent = unpack_dual(evaluate(program, leaves, _apply)[-1])
+    return _array(value), _array(torch.zeros_like(value) if tangent is None else tangent)

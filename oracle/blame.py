@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .judge import Finding, Judgement, judge
+from .judge import FAILING, Finding, Judgement, judge
 from .program import Program, Question
 from .reference import scalars as s
 from .reference.evaluate import backward, forward
+from .tangent import push, slopes
 
 __all__ = ["Blame", "blame"]
+
+#: Verdicts about a number, the gravest first: what is graver in one step may be less so at the end of the program.
+NUMBERS = ("non-finite", "wrong", "outside subdifferential", "lossy")
 
 
 @dataclass(frozen=True)
@@ -26,22 +31,28 @@ class Blame:
     op : str
         Its op, or "accumulation".
     alone : Question or None
-        The step as a question of its own, which fails as well.
+        The step as a question of its own; it fails as well, unless the note says otherwise.
     note : str
         One sentence.
+    alike : Finding or None
+        What stands against the step alone.
     """
 
     step: int | None
     op: str
     alone: Question | None
     note: str
+    alike: Finding | None = None
 
 
 def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) -> Blame:
     """Judge each step of a failing program by itself.
 
-    Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded.
-    The first step is to blame that alone has a finding of the same verdict.
+    Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded; for a finding
+    about the tangent also the exact tangents of its operands. The first step is to blame that alone has a finding of the same
+    verdict, or a graver one about its numbers. Where none has, it is the first that alone fails in another way: a gradient of
+    the wrong shape makes others wrong. Where all are right, and the value is wrong or nothing comes back at all, it is the
+    step with which that begins: how an operand lies in memory, say, does not show in one alone.
 
     Parameters
     ----------
@@ -59,17 +70,59 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
         return Blame(0, program.steps[0].op, question, "the program has one step")
     values = _computed(program, backend)
     cotangents = _cotangents(question)
+    pushed = finding.where == "tangent"
+    tangents = _tangents(question) if pushed else []
+    otherwise: Blame | None = None
     for number, step in enumerate(program.steps):
         operands = {a: values[a] for a in step.args}
         cotangent = cotangents[len(program.inputs) + number]
+        if cotangent is None and finding.verdict == "crash":  # nothing comes of the step, and yet it is computed
+            cotangent = np.zeros(np.shape(values[len(program.inputs) + number]), question.cotangent.dtype)
         if cotangent is None or any(v is None for v in operands.values()):
             continue
-        alone = _alone(program, number, operands, cotangent)
-        if any(f.verdict == finding.verdict for f in judge(alone, backend).findings):
-            return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone")
+        alone = _alone(program, number, operands, cotangent, tangents)
+        found = [f for f in judge(alone, backend, tangents=pushed).findings if (f.where == "tangent") == pushed]
+        alike = _alike(found, finding)
+        if alike is not None:
+            return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone", alike)
+        failing = next((f for f in found if f.verdict in FAILING), None)
+        if failing is not None and otherwise is None:
+            note = f"step {number} ({step.op}) fails alone, in another way: {failing.verdict}"
+            otherwise = Blame(number, step.op, alone, note, failing)
+    if otherwise is not None:
+        return otherwise
+    if finding.where in ("value", "program"):
+        for number, step in enumerate(program.steps):
+            begun = _beginning(question, number, values, cotangents)
+            if any(f.verdict == finding.verdict for f in judge(begun, backend, tangents=False).findings):
+                operands = {a: values[a] for a in step.args}
+                alone = _alone(program, number, operands, begun.cotangent, [])
+                return Blame(
+                    number, step.op, alone, f"with step {number} ({step.op}) it begins, though that step is right alone"
+                )
     return Blame(
         None, "accumulation", None, "every step is right alone: the fault is in accumulation (fan-out, broadcasting, aliasing)"
     )
+
+
+def _alike(findings: Sequence[Finding], finding: Finding) -> Finding | None:
+    """What of a step's own findings explains a finding of the program: the same verdict, or a number that is worse.
+
+    Of crashes it is only one in the same words.
+    """
+    same = [f for f in findings if f.verdict == finding.verdict and (f.verdict != "crash" or f.reason == finding.reason)]
+    worse = NUMBERS[: NUMBERS.index(finding.verdict)] if finding.verdict in NUMBERS else ()
+    return next(iter((*same, *(f for f in findings if f.verdict in worse))), None)
+
+
+def _beginning(question: Question, number: int, values: list[Any], cotangents: list[Any]) -> Question:
+    """The question as far as step `number`."""
+    program = Program(question.program.inputs, question.program.steps[: number + 1])
+    place = len(program.inputs) + number
+    cotangent = (
+        cotangents[place] if cotangents[place] is not None else np.ones(np.shape(values[place]), question.cotangent.dtype)
+    )
+    return Question(program, cotangent, question.directions)
 
 
 def _computed(program: Program, backend: Any) -> list[Any]:
@@ -100,8 +153,21 @@ def _cotangents(question: Question) -> list[Any]:
     return [None if g is None else s.to_float(g).astype(question.cotangent.dtype) for g in cotangents]
 
 
-def _alone(program: Program, number: int, operands: dict[int, Any], cotangent: np.ndarray) -> Question:
+def _tangents(question: Question) -> list[Any]:
+    """The exact tangent of every value along the question's directions; none where there is no telling."""
+    try:
+        with s.taylor(256):
+            return [s.to_float(slopes(x)) for x in push(question.program, question.directions)]
+    except (s.Undecided, ValueError, ZeroDivisionError):
+        return []
+
+
+def _alone(program: Program, number: int, operands: dict[int, Any], cotangent: np.ndarray, tangents: list[Any]) -> Question:
     full = [operands.get(n) for n in range(len(program.inputs) + len(program.steps))]
     single = program.alone(number, full)
-    directions = tuple(None if i.constant else np.ones(i.data.shape) for i in single.inputs)
+    along = [tangents[a] for a in dict.fromkeys(program.steps[number].args)] if tangents else [None] * len(single.inputs)
+    directions = tuple(
+        None if i.constant else np.ones(i.data.shape) if v is None else v.astype(i.data.dtype)
+        for i, v in zip(single.inputs, along, strict=True)
+    )
     return Question(single, cotangent, directions)

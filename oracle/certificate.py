@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from .reference.evaluate import as_numpy, backward, forward
 
 __all__ = ["Certificate", "Enclosure", "certify"]
 
-#: Where precision starts, and where raising it is given up.
-FIRST_BITS, LAST_BITS = 128, 4096
+#: Where precision starts, and where raising it is given up. With the bits that flint adds, 112 still fit two machine words;
+#: with 128 an elementary function takes a quarter longer.
+FIRST_BITS, LAST_BITS = 112, 3584
 #: The truth's ball must be this much narrower than the allowance: 2**-SHARPNESS of it.
 SHARPNESS = 10
 #: A wrong answer could hide in an allowance wider than this fraction of the array's largest element; for a dtype of few
@@ -58,16 +59,30 @@ class Model:
     unit: float | None
     flush: bool
 
-    @property
+    @cached_property
     def loss(self) -> float:
         """What a result near zero may lose absolutely: the smallest subnormal, or where those are flushed, the normal."""
-        limits = np.finfo(self.dtype)  # NumPy keeps one object a dtype
+        limits = np.finfo(self.dtype)
         return float(limits.tiny if self.flush else limits.smallest_subnormal)
 
-    @property
+    @cached_property
     def ulp(self) -> float:
         """One unit in the last place, relative to the number."""
         return 2.0 ** (1 - s.significand(self.dtype)) if self.unit is None else 2 * self.unit
+
+    @cached_property
+    def sharp_bits(self) -> float:
+        """Balls of so many correct bits are sharp, for an allowance is never less than one unit in the last place."""
+        return SHARPNESS + 1 - math.log2(self.ulp)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest finite number."""
+        return float(np.finfo(self.dtype).max)
+
+
+#: The few models that there are, each made once.
+_model = lru_cache(maxsize=64)(Model)
 
 
 @dataclass(frozen=True)
@@ -80,8 +95,6 @@ class Enclosure:
         The exact numbers, as balls.
     nearest : ndarray
         The balls' midpoints in float64.
-    radius : ndarray
-        Bound on what the truth may differ from that.
     allowance : ndarray
         How far an honest answer may be from the truth: infinite where the working precision tells nothing.
     model : Model
@@ -90,9 +103,13 @@ class Enclosure:
 
     balls: Any
     nearest: np.ndarray
-    radius: np.ndarray
     allowance: np.ndarray
     model: Model
+
+    @cached_property
+    def radius(self) -> np.ndarray:
+        """Bound on what the truth may differ from the midpoints."""
+        return s.to_float(_radius(np.asarray(self.balls)))
 
     @cached_property
     def residual(self) -> np.ndarray:
@@ -103,7 +120,8 @@ class Enclosure:
     @property
     def sharp(self) -> bool:
         """Whether the balls are narrow against the allowance."""
-        return bool((self.radius <= self.allowance * 2.0**-SHARPNESS).all())
+        correct = min(map(arb.rel_accuracy_bits, np.asarray(self.balls).reshape(-1).tolist()), default=math.inf)
+        return correct >= self.model.sharp_bits or bool((self.radius <= self.allowance * 2.0**-SHARPNESS).all())
 
     @property
     def size(self) -> float:
@@ -122,28 +140,25 @@ class Enclosure:
             return np.asarray(np.abs((observed.astype(np.float64) - self.nearest) - self.residual))
 
 
-def enclose(truths: Sequence[Any], honest: Sequence[Any], model: Model) -> list[Enclosure]:
-    """Enclosures from the balls of the two runs, an array each; called at high precision."""
-    truth, rough = (s.boxed(np.concatenate([np.asarray(x).reshape(-1) for x in xs])) for xs in (truths, honest))
-    nearest = s.to_float(truth)
-    reach = s.to_float(_abs_upper(np.asarray(rough - truth)))
-    radius = s.to_float(_radius(np.asarray(truth)))
+def enclose(truths: Sequence[Any], nearest: np.ndarray, honest: Sequence[Any], model: Model) -> list[Enclosure]:
+    """Enclosures from the balls of the two runs, an array each, and all midpoints of the first; called at high precision."""
+    reach = s.to_float(_abs_upper(flat(honest) - flat(truths)))
     if not np.isfinite(reach).all():
         reach[np.isnan(reach)] = np.inf
     allowance = reach * (1 + 2.0**-50) + np.maximum(np.abs(nearest) * model.ulp, model.loss)
     if not reach.all():  # zeros that nothing computes are exactly zero in every honest computation
         allowance[(reach == 0) & (nearest == 0)] = 0.0
-    cuts = list(itertools.accumulate((t.size for t in truths), initial=0))
-    return [
-        Enclosure(
-            t,
-            nearest[start:stop].reshape(t.shape),
-            radius[start:stop].reshape(t.shape),
-            allowance[start:stop].reshape(t.shape),
-            model,
-        )
-        for t, start, stop in zip(truths, cuts[:-1], cuts[1:], strict=True)
-    ]
+    out, start = [], 0
+    for t in truths:
+        stop = start + t.size
+        out.append(Enclosure(t, nearest[start:stop].reshape(t.shape), allowance[start:stop].reshape(t.shape), model))
+        start = stop
+    return out
+
+
+def flat(arrays: Sequence[Any]) -> np.ndarray:
+    """Balls of several arrays, one after the other."""
+    return np.concatenate([np.asarray(x).reshape(-1) for x in arrays])
 
 
 @dataclass(frozen=True)
@@ -161,9 +176,8 @@ class Certificate:
         None where the truth could not be found; then `trouble` says why.
     gradients : tuple
         One `Enclosure` an input, None for constants. At a kink, of the first choice of branches.
-    vertices : tuple of tuples
-        At a kink the gradients of every choice of branches at the tied comparisons: their convex hull contains the Clarke
-        subdifferential. Empty elsewhere.
+    choices : tuple of Certificate
+        At a kink one for every choice of branches at the tied comparisons. Empty elsewhere.
     trouble : str
         Why nothing can be said ("" where something can).
     """
@@ -173,9 +187,12 @@ class Certificate:
     bits: int
     value: Enclosure | None
     gradients: tuple[Enclosure | None, ...]
-    vertices: tuple[tuple[Enclosure | None, ...], ...] = ()
+    choices: tuple[Certificate, ...] = ()
     trouble: str = ""
     branches: s.Branches = field(default_factory=s.Branches, repr=False)
+    series: dict[int, Any] = field(
+        default_factory=dict, init=False, repr=False
+    )  # the Taylor series that were run, by precision
 
     @property
     def decided(self) -> bool:
@@ -185,7 +202,12 @@ class Certificate:
     @property
     def kink(self) -> bool:
         """Whether the program is not differentiable here."""
-        return len(self.vertices) > 1
+        return len(self.choices) > 1
+
+    @property
+    def vertices(self) -> tuple[tuple[Enclosure | None, ...], ...]:
+        """The gradients of every choice: their convex hull contains the Clarke subdifferential."""
+        return tuple(c.gradients for c in self.choices)
 
     @cached_property
     def lossy(self) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...]]:
@@ -200,9 +222,10 @@ class Certificate:
         model = self.model
         with s.working(model.dtype, branches, model.unit, model.loss, model.flush) as run:
             blur = arb(1, LOSSY_ULPS * model.ulp)
-            inputs = [x * blur for x in _lifted(self.question.program)]
+            inputs = [x * blur for x in lifted(self.question.program)]
             values = forward(self.question.program, inputs, run, after=lambda x: x * blur, textbook=True)
-            pulled, _ = backward(self.question.program, values, s.lift(self.question.cotangent), run, textbook=True, poles=True)
+            cotangent = _rounded(self.question.cotangent, model, s.lift(self.question.cotangent))
+            pulled, _ = backward(self.question.program, values, cotangent, run, textbook=True, poles=True)
         with s.exact(self.bits):
             value = s.to_float(_abs_upper(np.asarray(values[-1] - self.value.balls)))
             bounds = tuple(
@@ -214,7 +237,8 @@ class Certificate:
         return widened[0], tuple(widened[1:])
 
 
-def _lifted(program: Program) -> list[Any]:
+def lifted(program: Program) -> list[Any]:
+    """A program's inputs as exact balls."""
     return [s.lift(i.data) for i in program.inputs]
 
 
@@ -250,7 +274,7 @@ def certify(
     if isinstance(question, Program):
         question = as_question(question, cotangent)
     dtype = question.program.working_dtype
-    model = Model(dtype, unit, flush)
+    model = _model(dtype, unit, flush)
     first = _certify_branch(question, model, s.Branches())
     ties = first.branches.ties
     if not ties or first.trouble:
@@ -262,8 +286,7 @@ def certify(
     if troubled is not None:
         return troubled
     return Certificate(
-        question, model, max(c.bits for c in every), first.value, every[0].gradients,
-        tuple(c.gradients for c in every), branches=every[0].branches,
+        question, model, max(c.bits for c in every), first.value, every[0].gradients, tuple(every), branches=every[0].branches,
     )  # fmt: skip
 
 
@@ -281,65 +304,83 @@ def _unknown(question: Question, model: Model, trouble: str) -> Certificate:
 
 def _certify_branch(question: Question, model: Model, branches: s.Branches) -> Certificate:
     """The certificate for one script of branches at ties."""
-    program, dtype = question.program, model.dtype
-    inputs, cotangent = _lifted(program), s.lift(question.cotangent)
+    program = question.program
+    inputs, cotangent = lifted(program), s.lift(question.cotangent)
     bits, honest, poles = FIRST_BITS, None, False
+    matrices: s.Matrices = {}
     while bits <= LAST_BITS:
         attempt = s.Branches(script=branches.script)
         try:
-            with s.exact(bits, attempt):
+            with s.exact(bits, attempt, matrices):
                 values = forward(program, inputs, attempt)
                 gradients, cotangents = backward(program, values, cotangent, attempt)
-                if not _finite(gradients):
+                if not finite(gradients):
                     poles = True
                     gradients, cotangents = backward(program, values, cotangent, attempt, poles=True)
         except s.Undecided:
             bits *= 2
             continue
+        wanted = [n for n, g in enumerate(gradients) if g is not None]
+        truths = [values[-1], *(gradients[n] for n in wanted)]
+        nearest = s.to_float(flat(truths))
         if honest is None:
-            with s.exact(bits):
-                span = _range(values, cotangents)
-            trouble = _out_of_range(span, values, gradients, dtype)
-            if trouble:
-                return _unknown(question, model, trouble)
+            if not finite(truths if poles else truths[:1]):
+                return _unknown(question, model, "not differentiable here, or outside the domain")
+            between = [*values[len(inputs) : -1], *cotangents[len(inputs) : -1]]
+            between = [x for x in between if x is not cotangent]
+            span = span_of([nearest, question.cotangent, *(i.data for i in program.inputs)], truths, between)
+            if span[1] > model.largest:
+                return _unknown(question, model, f"a value of the program is beyond the range of {model.dtype}")
             replay = s.Branches(script=attempt.script, decided=attempt.decided)
             loss = model.loss if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else 0.0
-            with s.working(dtype, replay, model.unit, loss, model.flush) as run:
+            with s.working(model.dtype, replay, model.unit, loss, model.flush, matrices=matrices) as run:
                 rough = forward(program, inputs, run)
-                honest = (rough[-1], backward(program, rough, cotangent, run, poles=poles)[0])
+                pulled, _ = backward(program, rough, _rounded(question.cotangent, model, cotangent), run, poles=poles)
             if replay.doubtful:
                 return _unknown(question, model, "rounding decides which branch a comparison takes")
+            honest = [rough[-1], *(pulled[n] for n in wanted)]
         with s.exact(bits):
-            wanted = [n for n, g in enumerate(gradients) if g is not None]
-            enclosed = enclose(
-                [values[-1], *(gradients[n] for n in wanted)], [honest[0], *(honest[1][n] for n in wanted)], model
-            )
+            enclosed = enclose(truths, nearest, honest, model)
         if all(e.sharp for e in enclosed):
-            of_input = dict(zip(wanted, enclosed[1:], strict=True))
-            found = tuple(of_input.get(n) for n in range(len(gradients)))
-            return Certificate(question, model, bits, enclosed[0], found, branches=attempt)
+            found: list[Enclosure | None] = [None] * len(gradients)
+            for n, e in zip(wanted, enclosed[1:], strict=True):
+                found[n] = e
+            return Certificate(question, model, bits, enclosed[0], tuple(found), branches=attempt)
         bits *= 2
     return _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
 
 
-def _range(values: Sequence[Any], cotangents: Sequence[Any]) -> tuple[float, float]:
-    """The smallest (not exactly zero) and the largest magnitude that any step meets."""
-    every = np.concatenate([np.asarray(x).reshape(-1) for x in itertools.chain(values, cotangents) if x is not None])
-    size = np.abs(every.astype(np.float64))
+def _rounded(cotangent: np.ndarray, model: Model, exact: Any) -> Any:
+    """The cotangent, lifted, as an implementation may take it that works in a narrower dtype than the cotangent has."""
+    if cotangent.dtype == model.dtype:
+        return exact
+    with np.errstate(over="ignore"):
+        held = cotangent.astype(model.dtype).astype(cotangent.dtype) == cotangent
+    return exact if held.all() else exact * arb(1, model.ulp / 2)
+
+
+def span_of(floats: Sequence[np.ndarray], truths: Sequence[Any], between: Sequence[Any]) -> tuple[float, float]:
+    """The smallest (not exactly zero) and the largest magnitude that any step meets.
+
+    Parameters
+    ----------
+    floats : sequence of arrays
+        The midpoints of `truths`, and what the program is given.
+    truths, between : sequence of arrays
+        The balls that are answered, and all others (None where there are none).
+    """
+    distinct = {id(x): x for x in between if x is not None}  # one array may be the cotangent of several values
+    others = flat(list(distinct.values())) if distinct else np.empty(0, object)
+    size = np.abs(np.concatenate([others.astype(np.float64), *(np.asarray(x, np.float64).reshape(-1) for x in floats)]))
+    smallest = float(size.min(initial=math.inf))
+    if smallest > 0:  # neither zeros nor NaN
+        return smallest, float(size.max(initial=0.0))
     positive = size[size > 0]
-    small = float(positive.min(initial=math.inf))
-    if len(positive) < len(size) and any(b != 0 for b in every[~(size > 0)]):
-        small = 0.0
-    return small, float(positive.max(initial=0.0))
+    balls = np.concatenate([others, flat(truths)])
+    vanished = any(b != 0 for b in balls[~(size[: len(balls)] > 0)])
+    return 0.0 if vanished else float(positive.min(initial=math.inf)), float(positive.max(initial=0.0))
 
 
-def _finite(arrays: Sequence[Any]) -> bool:
-    return all(bool(s.finite(x).all()) for x in arrays if x is not None)
-
-
-def _out_of_range(span: tuple[float, float], values: Sequence[Any], gradients: Sequence[Any], dtype: np.dtype) -> str:
-    if not _finite([values[-1], *gradients]):
-        return "not differentiable here, or outside the domain"
-    if span[1] > float(np.finfo(dtype).max):
-        return f"a value of the program is beyond the range of {dtype}"
-    return ""
+def finite(arrays: Sequence[Any]) -> bool:
+    """Whether all balls are finite; None stands for no array."""
+    return all(s.all_finite(x) for x in arrays if x is not None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.optimize import linprog
 from .certificate import CONDITION, Certificate, Enclosure, certify
 from .program import Input, Question, letter
 from .reference.evaluate import as_numpy
+from .tangent import certify_tangent, directions_in_dtype, lossy_tangent
 
 __all__ = ["FAILING", "VERDICTS", "Finding", "Judgement", "judge"]
 
@@ -47,7 +48,7 @@ class Finding:
     verdict : str
         One of `VERDICTS`.
     where : str
-        "value", or "gradient of a".
+        "value", "gradient of a", "tangent", "input a" or "program".
     reason : str
         One sentence.
     index : tuple of int, optional
@@ -71,7 +72,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judge says of one answer: the gravest finding's verdict, and all findings."""
+    """What the judge says of one answer: the gravest finding's verdict, and all findings.
+
+    `tangent` is what is said of forward mode, whatever that is; None where it was not asked.
+    """
 
     question: Question
     certificate: Certificate
@@ -79,6 +83,7 @@ class Judgement:
     findings: tuple[Finding, ...]
     worst_ulp: float = 0.0
     gradients: tuple[Any, ...] = ()
+    tangent: Finding | None = None
 
     @property
     def failed(self) -> bool:
@@ -91,8 +96,8 @@ class Judgement:
         return min(self.findings, key=lambda f: GRAVITY[f.verdict], default=None)
 
 
-def judge(question: Question, backend: Any, certificate: Certificate | None = None) -> Judgement:
-    """Ask a backend and judge its answer.
+def judge(question: Question, backend: Any, certificate: Certificate | None = None, tangents: bool = True) -> Judgement:
+    """Ask a backend and judge its answer, in forward mode as well where it has that.
 
     Parameters
     ----------
@@ -101,18 +106,30 @@ def judge(question: Question, backend: Any, certificate: Certificate | None = No
         See `adjudge.backends.protocol`.
     certificate : Certificate, optional
         If it is known already.
+    tangents : bool
+        Whether forward mode is asked, too.
     """
     if certificate is None:
         certificate = certificate_for(question, backend)
     try:
         answer, findings = _ask(question, backend)
     except Exception as problem:  # whatever a backend raises is its verdict
-        verdict = "unsupported" if type(problem).__name__ == "Unsupported" else "crash"
-        said = str(problem).strip().splitlines()
-        reason = said[0] if verdict == "unsupported" and said else f"{type(problem).__name__}: {said[0] if said else ''}"
-        return Judgement(question, certificate, verdict, (Finding(verdict, "program", reason),))
+        finding, answer = _raised(problem, "program"), None
+        judgement = Judgement(question, certificate, finding.verdict, (finding,))
     with np.errstate(all="ignore"):
-        return _judged(question, certificate, answer, findings)
+        if answer is not None:
+            judgement = _judged(question, certificate, answer, findings)
+        if tangents and hasattr(backend, "jvp") and certificate.decided and judgement.verdict != "unsupported":
+            return _with_tangent(judgement, backend, None if answer is None else np.asarray(answer.value))
+    return judgement
+
+
+def _raised(problem: Exception, where: str) -> Finding:
+    """The finding that an exception is."""
+    verdict = "unsupported" if type(problem).__name__ == "Unsupported" else "crash"
+    said = str(problem).strip().splitlines()
+    reason = said[0] if verdict == "unsupported" and said else f"{type(problem).__name__}: {said[0] if said else ''}"
+    return Finding(verdict, where, reason)
 
 
 def _judged(question: Question, certificate: Certificate, answer: Any, findings: list[Finding]) -> Judgement:
@@ -254,6 +271,74 @@ def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
     return out
 
 
+# -- forward mode --------------------------------------------------------------------------------------------------------------
+
+#: What is said of a tangent that stands against nobody: the judgement of value and gradients stays as it is.
+HARMLESS = ("undecided", "unsupported", "correct")
+
+
+def _with_tangent(judgement: Judgement, backend: Any, value: np.ndarray | None) -> Judgement:
+    """The judgement, once the backend has been asked for the tangent; `value` is what its reverse mode gave, if anything."""
+    question, certificate = judgement.question, judgement.certificate
+    certified = certify_tangent(certificate)
+    if certified.truth is None:
+        return replace(judgement, tangent=Finding("undecided", "tangent", certified.trouble))
+    inputs, directions = [i.materialise() for i in question.program.inputs], directions_in_dtype(certificate)
+    try:
+        pushed = backend.jvp(question.program, inputs, [None if v is None else np.array(v) for v in directions or ()])
+    except Exception as problem:  # whatever a backend raises is its verdict
+        said = _raised(problem, "tangent")
+    else:
+        said = _said_of_tangent(certificate, certified.truth, pushed, inputs, value)
+    if said.verdict in HARMLESS:
+        return replace(judgement, tangent=said)
+    verdict = min(judgement.verdict, said.verdict, key=GRAVITY.__getitem__)
+    return replace(judgement, verdict=verdict, findings=(*judgement.findings, said), tangent=said)
+
+
+def _said_of_tangent(
+    certificate: Certificate, truth: Enclosure, pushed: Any, inputs: Sequence[Any], value: np.ndarray | None
+) -> Finding:
+    """The gravest finding about a value and its tangent."""
+    program = certificate.question.program
+    beside, got = pushed
+    if not isinstance(got, np.ndarray):
+        return Finding("contract", "tangent", f"a {type(got).__name__} where an array is due")
+    if got.shape != truth.nearest.shape:
+        return Finding("contract", "tangent", f"shape {got.shape} where {truth.nearest.shape} is due")
+    if got.dtype != np.asarray(beside).dtype:
+        return Finding("contract", "tangent", f"dtype {got.dtype} beside a value of dtype {np.asarray(beside).dtype}")
+    for n, (i, fresh) in enumerate(zip(program.inputs, inputs, strict=True)):
+        if isinstance(fresh, np.ndarray) and not _same_bits(fresh, i):
+            return Finding("contract", "tangent", f"input {letter(n)} was changed")
+    error = truth.error(got)
+    outside = ~(error <= truth.allowance)
+    found = []
+    if outside.any():
+        found.append(_classify("tangent", got, truth, error, outside, lossy_tangent(certificate, truth, error), certificate))
+    elif truth.ill_conditioned.any():
+        found.append(_ill_conditioned("tangent", truth))
+    if value is None or not _same(np.asarray(beside), value):
+        found += _beside_the_tangent(certificate, np.asarray(beside))
+    return min(found, key=lambda f: GRAVITY[f.verdict], default=Finding("correct", "tangent", "within the allowance"))
+
+
+def _beside_the_tangent(certificate: Certificate, value: np.ndarray) -> list[Finding]:
+    """What stands against the value that forward mode gives, where it is another one than that of reverse mode."""
+    truth = certificate.value
+    assert truth is not None
+    if value.shape != truth.nearest.shape:
+        return [Finding("contract", "tangent", f"the value beside it has shape {value.shape}, not {truth.nearest.shape}")]
+    error = truth.error(value)
+    outside = ~(error <= truth.allowance)
+    if not outside.any():
+        return []
+    bounds = certificate.lossy[0]
+    assert bounds is not None
+    found = _classify("tangent", value, truth, error, outside, bounds, certificate)
+    return [replace(found, reason=f"the value beside it: {found.reason}")]
+
+
 # -- numbers -------------------------------------------------------------------------------------------------------------------
 
 
@@ -304,38 +389,55 @@ def _classify(
 def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[dict[str, Finding], dict[str, np.ndarray]]:
     """What stands against the gradients at a kink where its one-sided gradients differ, and where that is.
 
-    There each element must lie between the vertices, and all of them together in the vertices' convex hull. Elsewhere all
-    vertices agree, and the gradient is judged as everywhere.
+    There each element must lie between the vertices, and all of them together in the vertices' convex hull, but for the
+    allowance; within what loss of digits explains they are lossy. Elsewhere all vertices agree, and the gradient is judged as
+    everywhere.
     """
-    out: dict[str, Finding] = {}
-    free: dict[str, np.ndarray] = {}
-    corners, widths, rooms, targets = [], [], [], []
-    for n, g in enumerate(gradients):
-        if g is None:
-            continue
-        name = f"gradient of {letter(n)}"
-        vertices = [v[n] for v in certificate.vertices]
-        stack = np.stack([e.nearest for e in vertices if e is not None])
-        room = np.max([e.allowance for e in vertices if e is not None], axis=0)
-        low, high, got = stack.min(0), stack.max(0), g.astype(np.float64)
-        if got.shape != low.shape:
-            continue
-        free[name] = high - low > 2 * room
-        outside = free[name] & ~((got >= low - room) & (got <= high + room))
+    allowed = _at_vertices(certificate, lambda c, n: c.gradients[n].allowance)  # type: ignore[union-attr]
+    stacks = _at_vertices(certificate, lambda c, n: c.gradients[n].nearest)  # type: ignore[union-attr]
+    shown = {n: np.asarray(g) for n, g in enumerate(gradients) if g is not None and np.shape(g) == stacks[n].shape[1:]}
+    free = {n: stacks[n].max(0) - stacks[n].min(0) > 2 * allowed[n].min(0) for n in shown}
+    out = _outside(shown, stacks, free, {n: room.max(0) for n, room in allowed.items()})
+    if out and all(np.isfinite(g[free[n]]).all() for n, g in shown.items()):
+        lossy = _at_vertices(certificate, lambda c, n: c.lossy[1][n])
+        if not _outside(shown, stacks, free, {n: room.max(0) for n, room in lossy.items()}):
+            out = {
+                n: replace(f, verdict="lossy", reason="at a kink: the textbook formula rounds that much")
+                for n, f in out.items()
+            }
+    return {f.where: f for f in out.values()}, {f"gradient of {letter(n)}": mask for n, mask in free.items()}
+
+
+def _at_vertices(certificate: Certificate, of: Callable[[Certificate, int], Any]) -> dict[int, np.ndarray]:
+    """What each choice of branches says of the gradient of each variable, stacked."""
+    return {n: np.stack([of(c, n) for c in certificate.choices]) for n in certificate.question.program.variables}
+
+
+def _outside(
+    shown: dict[int, np.ndarray], stacks: dict[int, np.ndarray], free: dict[int, np.ndarray], rooms: dict[int, np.ndarray]
+) -> dict[int, Finding]:
+    """What lies outside the hull of the vertices by more than there is room."""
+    out: dict[int, Finding] = {}
+    for n, g in shown.items():
+        low, high, room = stacks[n].min(0), stacks[n].max(0), rooms[n]
+        got = g.astype(np.float64)
+        outside = free[n] & ~((got >= low - room) & (got <= high + room))
         if outside.any():
             place = _first(outside)
             verdict = "outside subdifferential" if np.isfinite(got[place]) else "non-finite"
             reason = f"{got[place]:.6g} where a subgradient lies in [{low[place]:.6g}, {high[place]:.6g}]"
-            out[name] = Finding(verdict, name, reason, place, float(got[place]), allowance=float(room[place]))
-            continue
-        corners.append(stack[:, free[name]])
-        widths.append((high - low)[free[name]])
-        rooms.append(room[free[name]])
-        targets.append(got[free[name]])
-    if out or not sum(w.size for w in widths):
-        return out, free
-    width, target = np.concatenate(widths), np.concatenate(targets)
-    matrix, room = (np.concatenate(corners, axis=1) / width).T, np.concatenate(rooms) / width + FEASIBILITY
+            out[n] = Finding(
+                verdict, f"gradient of {letter(n)}", reason, place, float(got[place]), allowance=float(room[place])
+            )
+    if out or not any(mask.any() for mask in free.values()):
+        return out
+
+    def together(arrays: dict[int, np.ndarray]) -> np.ndarray:
+        return np.concatenate([arrays[n][..., free[n]] for n in shown], axis=-1)
+
+    corners, target, room = together(stacks), together({n: g.astype(np.float64) for n, g in shown.items()}), together(rooms)
+    width = corners.max(0) - corners.min(0)
+    matrix, room = (corners / width).T, room / width + FEASIBILITY
     found = linprog(
         np.zeros(matrix.shape[1]),
         A_ub=np.concatenate([matrix, -matrix]),
@@ -344,6 +446,7 @@ def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[d
         b_eq=[1.0],
     )
     if found.status == INFEASIBLE:
-        first = next(iter(free))
-        out[first] = Finding("outside subdifferential", first, "no convex combination of the one-sided gradients gives this")
-    return out, free
+        first = next(n for n in shown if free[n].any())
+        name = f"gradient of {letter(first)}"
+        out[first] = Finding("outside subdifferential", name, "no convex combination of the one-sided gradients gives this")
+    return out

@@ -16,6 +16,7 @@ from ..oracle.judge import VERDICTS, Finding, Judgement
 from ..oracle.legs import Witness
 from ..oracle.program import ProgramError, Question, array_from_json, array_to_json, letter
 from ..oracle.reference import OPS, UnknownOp
+from ..oracle.tangent import certify_tangent
 from .records import plain
 
 __all__ = ["SCHEMA_VERSION", "Bounds", "Case", "read_case", "write_case"]
@@ -38,24 +39,31 @@ class Bounds:
     slope : tuple of ndarray or None
         At a kink, where that is not enough: a direction among the gradients along which every subgradient is below ``most``.
     most : float
+    tangent : tuple of ndarray
+        What the tangent should be, and its allowance, in a case about forward mode.
     """
 
     expected: Arrays = ()
     allowance: Arrays = ()
     slope: Arrays = ()
     most: float = float("inf")
+    tangent: tuple[np.ndarray, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         tree: dict[str, Any] = {"expected": _tree(self.expected), "allowance": _tree(self.allowance)}
-        return tree | ({"slope": {**_tree(self.slope), "most": self.most}} if self.slope else {})
+        tree |= {"slope": {**_tree(self.slope), "most": self.most}} if self.slope else {}
+        return tree | ({"tangent": [array_to_json(a) for a in self.tangent]} if self.tangent else {})
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any], count: int) -> Bounds:
         """Read what `to_json` wrote, of a program with `count` inputs."""
         expected, allowance, slope = (_arrays(tree.get(key), count) for key in ("expected", "allowance", "slope"))
         most = float(tree["slope"]["most"]) if slope else float("inf")
-        return cls(expected, allowance, slope, most)
+        tangent = tuple(array_from_json(t) for t in tree.get("tangent") or ())
+        if len(tangent) not in (0, 2):
+            raise ProgramError(f"'tangent' has {len(tangent)} arrays; it needs two, what is expected and the allowance")
+        return cls(expected, allowance, slope, most, tangent)
 
     @classmethod
     def of(cls, judgement: Judgement, finding: Finding | None) -> Bounds:
@@ -70,6 +78,10 @@ class Bounds:
             None if e is None else _about_nearest(e, finding if finding and finding.where == name else None)
             for name, e in zip(names, truths, strict=True)
         ]
+        if finding is not None and finding.where == "tangent":
+            truth = certify_tangent(certificate).truth
+            about = () if truth is None else (truth.nearest, _about_nearest(truth, finding))
+            return cls(tuple(expected), tuple(allowance), tangent=about)
         if not certificate.kink:
             return cls(tuple(expected), tuple(allowance))
         for n in (n for n, e in enumerate(certificate.gradients) if e is not None):

@@ -94,14 +94,29 @@ def _reaches(facts: Facts, wanted: Any) -> bool:
 CONDITIONS = {
     "kink": _flag("kink"),
     "repeated": _flag("repeated"),
-    "empty": _flag("empty"),
+    "empty": Condition(
+        "must be true or false", lambda w: isinstance(w, bool), lambda f, w: any(0 in s for s in f["shapes"]) is w
+    ),
+    "broadcast": Condition(
+        "must be true or false", lambda w: isinstance(w, bool), lambda f, w: (len(set(f["shapes"])) > 1) is w
+    ),
+    "zeros": _flag("zeros"),
+    "negative": _flag("negative"),
     "params": _among("parameter names", None, lambda f, w: set(w) <= set(f["params"])),
+    "ops": _among("ops of the program", None, lambda f, w: not set(w).isdisjoint(f["ops"])),
     "dtype": _among("dtypes", ("float16", "float32", "float64"), lambda f, w: f["dtype"] in w),
     "operands": _among("dtypes of operands", None, lambda f, w: not set(w).isdisjoint(f["operands"])),
     "index": _among("dtypes of index arrays", None, lambda f, w: not set(w).isdisjoint(f["index"])),
     "layout": _among("layouts", LAYOUTS, lambda f, w: not set(w).isdisjoint(f["layouts"])),
     "ndim": Condition(
-        "must be a list of numbers of dimensions", lambda w: _list_of(w, int), lambda f, w: not set(w).isdisjoint(f["ndims"])
+        "must be a list of numbers of dimensions",
+        lambda w: _list_of(w, int),
+        lambda f, w: not set(w).isdisjoint(map(len, f["shapes"])),
+    ),
+    "last axis": Condition(
+        "must be a list of lengths, one of which the last axis of some operand has",
+        lambda w: _list_of(w, int),
+        lambda f, w: not set(w).isdisjoint(s[-1] for s in f["shapes"] if s),
     ),
     "magnitude": Condition(
         "must be two numbers, the lower first: the smallest or the largest magnitude in some operand lies between them",
@@ -111,7 +126,7 @@ CONDITIONS = {
     "reason": Condition("must be a piece of the reason's text", lambda w: isinstance(w, str), lambda f, w: w in f["reason"]),
 }
 
-WHERE = ("value", "gradient", "program", "input")
+WHERE = ("value", "gradient", "tangent", "program", "input")
 VERDICTS = (*FAILING, "lossy")
 NEEDED = ("id", "op", "verdict", "where", "reason", "proof", "found")
 OPTIONAL = ("versions", "when", "case")
@@ -221,8 +236,9 @@ class Ledger:
         Parameters
         ----------
         facts : mapping
-            ``op`` (the one to blame), ``verdict``, ``where``, ``reason``, ``dtype``, ``kink``; of the step to blame ``params``,
-            ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``ndims``, ``empty``, ``operands`` (their
+            ``op`` (the one to blame), ``ops`` (all), ``verdict``, ``where``, ``reason``, ``dtype``, ``kink``; of the step to
+            blame ``params``, ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``shapes``, ``zeros``
+            (whether an operand has any), ``negative`` (whether a parameter is, or has, a negative number), ``operands`` (their
             dtypes), ``index`` (dtypes of its arrays); and ``layouts``.
         version : str
             Of the library.

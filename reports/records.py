@@ -16,13 +16,15 @@ import numpy as np
 from ..oracle.judge import FAILING, VERDICTS
 
 __all__ = [
-    "FILE", "JUDGED", "SCHEMA_VERSION", "STANDINGS", "Reading", "Records", "RecordsError", "Row", "Summary", "plain",
-    "read_records", "standing", "summarise",
+    "FILE", "JUDGED", "PREVIOUS", "SCHEMA_VERSION", "STANDINGS", "Gauge", "Reading", "Records", "RecordsError", "Row",
+    "Summary", "counted", "plain", "read_records", "standing", "summarise",
 ]  # fmt: skip
 
 SCHEMA_VERSION = 1
 #: The name of the records file in a report folder.
 FILE = "records.ndjson"
+#: The records of the run before, beside it.
+PREVIOUS = "previous.ndjson"
 
 Record = Mapping[str, Any]
 
@@ -124,6 +126,87 @@ JUDGED = ("correct", "lossy", "known", "new")
 STANDINGS = (*JUDGED, "undecided", "unsupported")
 
 
+#: Bins of `Gauge`: this many an octave of an error, and this many a decade of an operand, as far as this many of them.
+PER_OCTAVE, PER_DECADE, MOST_PLACES = 4, 6, 48
+
+
+@dataclass
+class Gauge:
+    """The accuracy of the gradients of one op in one dtype; what it keeps does not grow with the number of outcomes.
+
+    Parameters
+    ----------
+    worst : float
+        The largest error of a gradient element that is the right formula's, in units in the last place.
+    at : list
+        The operands there, where they are on record.
+    sharpest : float
+        The smallest relative error that some question would have seen for certain.
+    errors, floors : Counter
+        Questions by the logarithm of their median error, and of the relative error that they would have seen.
+    places : dict
+        For a bin of the operand's size its worst point: operand and error.
+    """
+
+    worst: float = 0.0
+    at: list[float] = field(default_factory=list)
+    sharpest: float = math.inf
+    errors: Counter[int] = field(default_factory=Counter)
+    floors: Counter[int] = field(default_factory=Counter)
+    places: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    def add(self, found: Mapping[str, Any]) -> None:
+        """Count one answer's accuracy."""
+        worst, floor = float(found["worst"]), float(found["floor"])
+        if worst > self.worst or (worst == self.worst and not self.at):
+            self.worst, self.at = worst, list(found.get("at", ()))
+        self.sharpest = min(self.sharpest, floor)
+        self.errors[_bin(float(found["median"]))] += 1
+        self.floors[_bin(floor)] += 1
+        for x, error in found.get("points", ()):
+            x, error = float(x), float(error)
+            bin_ = round(math.copysign(min(PER_DECADE * math.log10(1 + abs(x) * 100), MOST_PLACES), x))
+            if error >= self.places.get(bin_, (0.0, 0.0))[1]:
+                self.places[bin_] = (x, error)
+
+    @property
+    def questions(self) -> int:
+        """How many answers are counted."""
+        return self.errors.total()
+
+    @property
+    def median(self) -> float:
+        """The median of the questions' median errors, to an eighth of an octave."""
+        return _median(self.errors)
+
+    @property
+    def floor(self) -> float:
+        """The relative error that half of the questions would have seen for certain, to an eighth of an octave."""
+        return _median(self.floors)
+
+    @property
+    def bits_lost(self) -> float:
+        """log2 of the worst error in units in the last place."""
+        return math.log2(self.worst) if 1 < self.worst < math.inf else 0.0
+
+
+#: The bin of zero: below every other.
+NOTHING = -(10**6)
+
+
+def _bin(number: float) -> int:
+    return round(PER_OCTAVE * math.log2(number)) if 0 < number < math.inf else NOTHING if number <= 0 else 10**6
+
+
+def _median(bins: Counter[int]) -> float:
+    middle = bins.total() / 2
+    for bin_ in sorted(bins):
+        middle -= bins[bin_]
+        if middle <= 0:
+            return 0.0 if bin_ == NOTHING else math.inf if bin_ == 10**6 else 2.0 ** (bin_ / PER_OCTAVE)
+    return math.nan
+
+
 @dataclass
 class Row:
     """What came out for one op.
@@ -139,6 +222,16 @@ class Row:
         Judged outcomes by dtype.
     worst_ulp : float
         The largest error of a correct answer, in units in the last place.
+    kinks : int
+        Outcomes at kinks.
+    tangents : Counter
+        What was said of forward mode, by verdict; empty where it was not asked.
+    by_dtype : dict
+        Outcomes by standing, for each dtype.
+    gauges : dict
+        The accuracy of the gradients, for each dtype.
+    seconds : float
+        What judging took.
     """
 
     op: str
@@ -149,6 +242,10 @@ class Row:
     dtypes: Counter[str] = field(default_factory=Counter)
     worst_ulp: float = 0.0
     kinks: int = 0
+    tangents: Counter[str] = field(default_factory=Counter)
+    by_dtype: dict[str, Counter[str]] = field(default_factory=dict)
+    gauges: dict[str, Gauge] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def judged(self) -> int:
@@ -169,6 +266,13 @@ class Row:
         self.standings[where] += 1
         self.verdicts[record["verdict"]] += 1
         self.kinks += bool(record.get("kink"))
+        if record.get("tangent"):
+            self.tangents[record["tangent"]] += 1
+        dtype = str(record.get("dtype", ""))
+        self.by_dtype.setdefault(dtype, Counter())[where] += 1
+        self.seconds += float(record.get("ms", 0.0)) / 1e3
+        if record.get("accuracy"):
+            self.gauges.setdefault(dtype, Gauge()).add(record["accuracy"])
         for leg, stance in record.get("legs", {}).items():
             self.legs.setdefault(leg, Counter())[stance] += 1
         if where in JUDGED:
@@ -187,12 +291,12 @@ class Summary:
         The records of these kinds; empty until they come.
     rows : dict
         One `Row` an op: those that were to be asked about are there from the start.
-    failures, disagreements, ledger : list
+    failures, disagreements, ledger, kinks : list
         The records of these kinds.
     known : Counter
         Outcomes that a ledger entry explains, by its id.
-    undecided : Counter
-        Undecided outcomes, by reason.
+    undecided, unsupported : Counter
+        Such outcomes, by reason.
     """
 
     header: dict[str, Any] = field(default_factory=dict)
@@ -200,8 +304,10 @@ class Summary:
     failures: list[Record] = field(default_factory=list)
     disagreements: list[Record] = field(default_factory=list)
     ledger: list[Record] = field(default_factory=list)
+    kinks: list[Record] = field(default_factory=list)
     known: Counter[str] = field(default_factory=Counter)
     undecided: Counter[str] = field(default_factory=Counter)
+    unsupported: Counter[str] = field(default_factory=Counter)
     end: dict[str, Any] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
@@ -217,10 +323,14 @@ class Summary:
                 self.known[record["known"]] += 1
             if record["verdict"] == "undecided":
                 self.undecided[str(record.get("reason", "")).partition(":")[0]] += 1
+            if record["verdict"] == "unsupported":
+                self.unsupported[str(record.get("reason", ""))] += 1
         elif kind == "end":
             self.end = dict(record)
-        elif kind in ("failure", "disagreement", "ledger"):
-            {"failure": self.failures, "disagreement": self.disagreements, "ledger": self.ledger}[kind].append(record)
+        elif kind in ("failure", "disagreement", "ledger", "kink"):
+            {
+                "failure": self.failures, "disagreement": self.disagreements, "ledger": self.ledger, "kink": self.kinks,
+            }[kind].append(record)  # fmt: skip
 
     def count(self, standing: str) -> int:
         """Outcomes of one standing."""
@@ -235,6 +345,11 @@ class Summary:
     def verdicts(self) -> dict[str, int]:
         """Outcomes by verdict, every verdict named."""
         return {v: sum(row.verdicts[v] for row in self.rows.values()) for v in VERDICTS}
+
+    @property
+    def tangents(self) -> Counter[str]:
+        """What was said of forward mode, by verdict."""
+        return sum((row.tangents for row in self.rows.values()), Counter())
 
     @property
     def new_failures(self) -> list[Record]:
@@ -261,9 +376,9 @@ class Summary:
         shown = len([f for f in self.new_failures if f["verdict"] in FAILING])
         seen, lossy = self.count("new"), self.count("lossy")
         often = f" (seen {seen} times)" if seen > shown > 0 else ""
-        out = [_counted(shown or seen, "new failure") + often] if shown or seen else []
+        out = [counted(shown or seen, "new failure") + often] if shown or seen else []
         if strict and lossy:
-            out.append(f"{_counted(lossy, 'answer')} lost digits, and accuracy is strict")
+            out.append(f"{counted(lossy, 'answer')} lost digits, and accuracy is strict")
         return out + [f"ledger entry {r['id']} {r['state']}" for r in self.stale]
 
     def status(self, strict: bool = False) -> int:
@@ -289,11 +404,12 @@ class Summary:
             ops = ", ".join(dict.fromkeys(str(d.get("op", "?")) for d in self.disagreements))
             out.append(f"the oracle's legs disagree with each other ({ops}): adjudge's own defect, not the backend's")
         out += self.failing(strict)
-        judged = f"{_counted(self.judged, 'program')} judged" if self.judged else "nothing was judged"
+        judged = f"{counted(self.judged, 'program')} judged" if self.judged else "nothing was judged"
         return out or [f"{judged}, and nothing new failed" if self.judged else judged]
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where that is due."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

@@ -23,6 +23,7 @@ OUTCOME = (
     "bits_lost", "kink", "steps", "witnesses",
 )  # fmt: skip
 LEDGER = ("id", "op", "state", "reason")
+KINK = ("name", "program", "subgradients", "verdict", "got", "reason")
 
 
 def schema() -> dict[str, Any]:
@@ -56,11 +57,14 @@ def report_tree(summary: Summary, *, strict: bool = False, torn: str = "") -> di
         "known": dict(summary.known),
         "ledger": [{k: r.get(k, "") for k in LEDGER} | {"sentence": ledger_sentence(r)} for r in summary.ledger],
         "undecided": dict(summary.undecided),
+        "unsupported": dict(summary.unsupported),
+        "kinks": [{k: r.get(k, "") for k in KINK} for r in summary.kinks],
+        "catalogue": header.get("catalogue", {}),
         "disagreements": [_failure(d, backend) for d in summary.disagreements],
         "environment": header.get("environment", {}),
         "provenance": {
             "adjudge": header.get("adjudge", ""), "records": FILE,
-            **{k: header.get(k) for k in ("run", "started", "profile", "seed", "dtypes", "legs")},
+            **{k: header.get(k) for k in ("run", "started", "profile", "seed", "dtypes", "legs", "commit")},
             "seconds": summary.end.get("seconds"),
         },
     }  # fmt: skip
@@ -72,7 +76,14 @@ def _row(row: Row) -> dict[str, Any]:
         "op": row.op, "family": row.family, "state": row.state, "judged": row.judged,
         **{s: row.standings[s] for s in STANDINGS},
         "verdicts": dict(row.verdicts), "dtypes": dict(row.dtypes), "kinks": row.kinks, "worst_ulp": row.worst_ulp,
-        "legs": {leg: dict(stances) for leg, stances in row.legs.items()},
+        "legs": {leg: dict(stances) for leg, stances in row.legs.items()}, "seconds": round(row.seconds, 3),
+        "accuracy": {
+            dtype: {
+                "questions": g.questions, "median_ulp": g.median, "worst_ulp": g.worst, "bits_lost": g.bits_lost, "at": g.at,
+                "floor": g.floor, "sharpest": g.sharpest,
+            }
+            for dtype, g in row.gauges.items()
+        },
     }  # fmt: skip
 
 

@@ -28,6 +28,9 @@ A backend that wants its cases to have scripts has a table ``SCRIPT`` of templat
     a function from the inputs to the value and a list of the variables' gradients, with the slots {inputs}, {variables} (names
     with commas), {leaves}, {constants} (the leaf lines of all inputs, of those that are no variables), {steps} (lines),
     {out} (the last value's name) and {gradients} (``gradient`` for each variable, with commas).
+``push``
+    the same for forward mode, where there is one: a function from the inputs and the variables' tangents, {tangents}, to the
+    value and its tangent.
 ``step``, and ``steps`` by op name where an op is spelled otherwise
     one step: {y} is the name of what comes out, {op} the op's, {0} {1} the operands, {xs} all of them, {params} the parameters
     as ``, key=value``, {args} operands and parameters, {values} the operands and the parameters' values, {constant} whether the
@@ -82,7 +85,7 @@ def script(case: Case, backend: Any) -> str | None:
         If a template lacks, or asks for what there is not.
     """
     words = getattr(backend, "SCRIPT", None)
-    if words is None:
+    if words is None or (case.where == "tangent" and "push" not in words):
         return None
     try:
         return _written(case, backend, words)
@@ -128,8 +131,8 @@ def _written(case: Case, backend: Any, words: Mapping[str, Any]) -> str:
         f'"""{_safe(head)}\n\nFound with {versions or "unknown versions"}. Exits with status 1 while the fault is there.\n"""',
         f"import sys\n\nimport numpy as np\n{textwrap.dedent(words['import']).strip()}\n",
         f"def inputs():\n{_indented(_input_lines(program))}\n    return {_sequence(_letters(program))}\n",
-        f"COTANGENT = {array_words(case.question.cotangent)}\n",
-        _run(program, words) + "\n",
+        _along(case) if case.where == "tangent" else f"COTANGENT = {array_words(case.question.cotangent)}\n",
+        _run(program, words["push" if case.where == "tangent" else "run"], words) + "\n",
         *_main(case, bool(getattr(backend, "numpy_dtypes", False))),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -234,12 +237,20 @@ class _Slots(dict[str, str]):
         return "None"
 
 
-def _run(program: Program, words: Mapping[str, Any]) -> str:
+def _along(case: Case) -> str:
+    """The tangents of the variables, in their dtypes."""
+    program, directions = case.question.program, case.question.directions
+    tangents = [np.asarray(directions[n]).astype(program.inputs[n].data.dtype) for n in program.variables]
+    return f"{_table('TANGENTS', tangents)}\n"
+
+
+def _run(program: Program, template: str, words: Mapping[str, Any]) -> str:
     leaves = {n: line for n, i in enumerate(program.inputs) if (line := _leaf(letter(n), i, words))}
     variables = [letter(n) for n in program.variables]
     slots = {
         "inputs": ", ".join(_letters(program)),
         "variables": ", ".join(variables),
+        "tangents": ", ".join(f"along_{x}" for x in variables),
         "leaves": "\n".join(leaves.values()),
         "constants": "\n".join(line for n, line in leaves.items() if n not in program.variables),
         "steps": "\n".join(_step(program, n, words) for n in range(len(program.steps))),
@@ -247,7 +258,7 @@ def _run(program: Program, words: Mapping[str, Any]) -> str:
         "gradients": ", ".join(words.get("gradient", "").format(x=x) for x in variables),
     }
     lines = []
-    for line in textwrap.dedent(words["run"]).strip("\n").split("\n"):
+    for line in textwrap.dedent(template).strip("\n").split("\n"):
         filled = line.format(**slots)
         alone = line.strip() in ("{leaves}", "{constants}", "{steps}")
         if not alone:
@@ -308,6 +319,21 @@ with np.errstate(all="ignore"):
 fine = []
 """
 
+PUSH = """\
+given = inputs()
+with np.errstate(all="ignore"):
+    value, tangent = push(*given, *TANGENTS)
+gradients = [tangent]
+rules = {
+    "the tangent's shape": np.shape(tangent) == np.shape(value),
+    "the tangent's dtype": np.asarray(tangent).dtype == np.asarray(value).dtype,
+    "inputs are left as they were": all(np.array_equal(x, y, equal_nan=True) for x, y in zip(given, inputs())),
+}
+for rule, kept in rules.items():
+    print(f"{rule}: {'kept' if kept else 'BROKEN'}")
+fine = list(rules.values())
+"""
+
 COMPARE = """\
 for name, got, expected, allowance in zip(NAMES, [value, *gradients], EXPECTED, ALLOWANCE):
     got = np.zeros_like(expected) if got is None else np.asarray(got)
@@ -358,14 +384,21 @@ def _main(case: Case, numpy_dtypes: bool) -> list[str]:
     program, bounds = case.question.program, case.bounds
     names = ["value", *(f"gradient of {letter(n)}" for n in program.variables)]
     known, body = [], [RUN]
-    if bounds.expected:
+    if case.where == "tangent":
+        known, body = ['NAMES = ["value", "tangent"]'], [PUSH]
+        if bounds.tangent and bounds.expected:
+            expected, allowance = bounds.tangent
+            known.append(_table("EXPECTED", [*_chosen(program, bounds.expected[:1]), expected]))
+            known.append(_table("ALLOWANCE", [*_chosen(program, bounds.allowance[:1]), allowance]))
+            body.append(COMPARE)
+    elif bounds.expected:
         known += [f"NAMES = {names!r}", _table("EXPECTED", _chosen(program, bounds.expected))]
         known.append(_table("ALLOWANCE", _chosen(program, bounds.allowance)))
         body.append(COMPARE)
     if bounds.slope:
         known += [_table("SLOPE", _chosen(program, bounds.slope)), f"MOST = {bounds.most!r}"]
         body.append(SLOPE)
-    if case.verdict == "contract":
+    if case.verdict == "contract" and case.where != "tangent":
         with np.errstate(all="ignore"):
             plain = forward(program, [i.materialise() if i.kind == "number" else i.data for i in program.inputs])[-1]
             dtype = np.asarray(plain).dtype

@@ -110,6 +110,8 @@ class Terminal:
         s, show = self.summary, self.console.print
         if self.verbosity >= 0 and s.rows:
             show(op_table(s.rows.values()))
+            if pushed := s.tangents:
+                show(Text(f"tangents: {', '.join(f'{n} {verdict}' for verdict, n in pushed.most_common())}", "dim"))
             show(Text("legs that agreed: b balls, s series, d differences, j jax\n", "dim"))
         for failure in s.new_failures:
             self._failure(failure, folder)

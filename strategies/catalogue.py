@@ -28,23 +28,24 @@ def _gap_of_pairs(*operands: Any, **params: Any) -> np.ndarray:
 
 def _gap_within(x: Any, **params: Any) -> np.ndarray:
     """Between neighbours in size of one array."""
-    return np.diff(np.sort(x, axis=None))
+    return np.asarray(np.diff(np.sort(x, axis=None)))
 
 
 def _gap_to_bounds(x: Any, lower_bound: float = -1, upper_bound: float = 1) -> np.ndarray:
     """To the nearer of two bounds."""
-    return np.minimum(np.abs(x - lower_bound), np.abs(x - upper_bound)).ravel()
+    return np.asarray(np.minimum(np.abs(x - lower_bound), np.abs(x - upper_bound))).ravel()
 
 
 def _gap_to_hinge(x: Any, labels: Any, hinge: float = 1.0) -> np.ndarray:
     """Of the labelled scores' lead over each other one to the hinge."""
     others = np.arange(x.shape[1]) != labels[:, None]
-    return np.abs(x - np.take_along_axis(x, labels[:, None].astype(int), 1) + hinge)[others]
+    lead = x - np.take_along_axis(x, labels[:, None].astype(int), 1)
+    return np.asarray(np.abs(lead + hinge)[others])
 
 
 def _gap_to_margin(x1: Any, x2: Any, y: Any, margin: float) -> np.ndarray:
     """Of the lead of one over the other to the margin."""
-    return np.abs(margin - np.reshape(y, (-1,) + (1,) * (x1.ndim - 1)) * (x1 - x2)).ravel()
+    return np.asarray(np.abs(margin - np.reshape(y, (-1,) + (1,) * (x1.ndim - 1)) * (x1 - x2))).ravel()
 
 
 #: Where an op is not differentiable, or compares: how far from there the operands are.

@@ -122,7 +122,7 @@ def _broadcasts(shape: Shape) -> Iterable[dict[str, Any]]:
     """Ones repeated, axes put in front, or nothing at all."""
     repeated = [tuple(k if n == 1 else n for n in shape) for k in (1, 3, 2)]
     every = [(*lead, *r) for lead in ((), (2,), (1,), (2, 3)) for r in repeated]
-    yield from ({"shape": list(s)} for s in dict.fromkeys(every) if math.prod(s) <= MOST_ELEMENTS)
+    yield from ({"shape": list(s)} for s in dict.fromkeys(every) if math.prod(s) <= max(MOST_ELEMENTS, math.prod(shape)))
 
 
 def _transposes(shape: Shape) -> Iterable[dict[str, Any]]:
@@ -274,7 +274,7 @@ margin = _table(lambda shape: ({"margin": n} for n in (1, 0.5, 0, 0.25, 3)))
 focal = _table(
     lambda shape: ({}, *({"gamma": n} for n in (2, 1, 0.5, 3, 1.5)), *({"alpha": 0.25, "gamma": n} for n in (2, 0, 0.5)))
 )
-epsilon = _table(lambda shape: ({"eps": n} for n in (1e-3, 1.0, 0.1, 1e-8)))
+epsilon = _table(lambda shape: ({"eps": n} for n in (1e-3, 1.0, 0.1, 1e-4)))  # normal numbers of every dtype
 
 
 @cache
@@ -291,8 +291,10 @@ def _along(n: int) -> tuple[tuple[int, int, int, int], ...]:
 DEFAULTS = {"padding": 0, "dilation": 1}
 
 
-def convolution(choose: Choose, shape: Shape) -> tuple[Shape, dict[str, Any]]:
-    """The shape of filters for images of `shape`, with stride, padding and dilation."""
+def convolution(choose: Choose, shape: Shape) -> tuple[Shape, dict[str, Any]] | None:
+    """The shape of filters for images of `shape`, with stride, padding and dilation; None where an axis is too long for any."""
+    if not all(_along(n) for n in shape[2:]):
+        return None
     window, *settings = zip(*(choose.of(_along(n)) for n in shape[2:]), strict=True)
     filters, listed = 1 + choose.below(3), choose.below(2)
     stride, dilation, padding = (list(v) if listed or len(set(v)) > 1 else v[0] for v in settings)

@@ -520,7 +520,10 @@ def _ranking(g: Growth, row: Row, base: Value | None) -> Made:
 def _convolution(g: Growth, row: Row, base: Value | None) -> Made:
     (domain, *_), _ = g.roles(row, base)
     first = base if base is not None else g.fresh(domain, IMAGES[g.shape % len(IMAGES)], g.look)
-    shape, params = p.convolution(g.choose, first.data.shape)
+    drawn = p.convolution(g.choose, first.data.shape)
+    if drawn is None:
+        raise Ungrown
+    shape, params = drawn
     operands = [first, g.beside(domain, (shape,), first)]
     if base is None and g.choose.rarely(LARGE_ONCE_IN):
         operands, params = _large(g, g.choose.of(LARGE_CONVOLUTIONS)), {"stride": 1}

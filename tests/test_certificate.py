@@ -2,16 +2,19 @@
 
 import json
 import math
+from fractions import Fraction
 
+import flint
 import mpmath
 import numpy as np
 import pytest
 
 from adjudge import Program, certify
-from adjudge.oracle import Question
+from adjudge.oracle import Input, Question
+from adjudge.oracle.certificate import Enclosure, Model
 from adjudge.oracle.legs import exact_differences, float_differences, taylor
 from adjudge.oracle.program import encode_index
-from adjudge.oracle.reference import OPS
+from adjudge.oracle.reference import OPS, scalars
 
 #: Elementwise ops that mpmath has, with a point in their domain.
 WITNESSED = {
@@ -173,3 +176,130 @@ def test_a_question_survives_json() -> None:
     back = Question.from_json(json.loads(json.dumps(q.to_json(), allow_nan=False)))
     assert back.id == q.id
     assert back.program.inputs[0].data.tobytes() == p.inputs[0].data.tobytes()
+
+
+def test_a_cotangent_wider_than_the_working_dtype_may_be_rounded() -> None:
+    """Two float32 contributions that nearly cancel, of a float64 cotangent: a library may round each of them first."""
+    x, beside = np.ones(1, np.float32), np.ones(1, np.int64)
+    cotangent = np.array([1.23, -1.35, 0.0])
+    c = certify(Program.of([x, Input(beside, constant=True)], [("concatenate", [0, 0, 1], {"axis": 0})]), cotangent)
+    truth = c.gradients[0]
+    assert truth is not None
+    rounded = cotangent.astype(np.float32)
+    assert truth.error(rounded[:1] + rounded[1:2]) <= truth.allowance
+    assert truth.allowance < 2e-6
+
+
+# -- products of matrices: exact rational arithmetic is the witness ------------------------------------------------------------
+
+
+def _exactly(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """A product of matrices in rational numbers."""
+    rational = np.frompyfunc(lambda x: Fraction(float(x)), 1, 1)
+    return np.asarray(rational(a) @ rational(b), dtype=object)
+
+
+def _contains(enclosure: Enclosure | None, exact: np.ndarray) -> bool:
+    """Whether every ball contains its rational number."""
+    assert enclosure is not None
+    with flint.ctx.workprec(4000):
+        return all(
+            ball.contains(flint.arb(flint.fmpq(x.numerator, x.denominator)))
+            for ball, x in zip(np.asarray(enclosure.balls).reshape(-1), exact.reshape(-1), strict=True)
+        )
+
+
+#: On both sides of where products go through flint's matrices, and stacks.
+PRODUCTS = [
+    ((2, 3), (3, 2)),
+    ((5, 5), (5, 5)),
+    ((4, 9), (9, 7)),
+    ((3, 5, 6), (6, 5)),
+    ((5, 6), (2, 6, 4)),
+    ((2, 5, 5), (2, 5, 5)),
+]
+
+
+def _product_question(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[Program, np.ndarray]:
+    draw = np.random.default_rng(5)
+    a, b = draw.normal(size=left), draw.normal(size=right)
+    return Program.of([a, b], [("matmul", [0, 1])]), draw.normal(size=np.matmul(a, b).shape)
+
+
+@pytest.mark.parametrize(("left", "right"), PRODUCTS)
+def test_products_of_matrices_and_their_gradients_contain_the_rational_numbers(
+    left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    program, cotangent = _product_question(left, right)
+    a, b = (i.data for i in program.inputs)
+    c = certify(program, cotangent)
+    assert _contains(c.value, _exactly(a, b))
+    for truth, exact, x in (
+        (c.gradients[0], _exactly(cotangent, np.swapaxes(b, -1, -2)), a),
+        (c.gradients[1], _exactly(np.swapaxes(a, -1, -2), cotangent), b),
+    ):
+        assert _contains(truth, np.asarray(exact if exact.ndim == x.ndim else exact.sum(axis=0), dtype=object))
+
+
+def test_a_matrix_mistaken_for_another_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, cotangent = _product_question((5, 5), (5, 5))
+    remembered = scalars._matrix
+    first: list[np.ndarray] = []
+
+    def confused(x: np.ndarray) -> flint.arb_mat:
+        first.append(x)
+        return remembered(first[0])
+
+    monkeypatch.setattr(scalars, "_matrix", confused)
+    c = certify(program, cotangent)
+    assert not _contains(c.value, _exactly(*(i.data for i in program.inputs)))
+    assert taylor(c).stance == "disagrees"
+
+
+@pytest.mark.parametrize("side", [2, 8])
+def test_products_are_allowed_any_order(side: int) -> None:
+    draw = np.random.default_rng(2)
+    a, b = (draw.normal(size=(side, 300)).astype(np.float32) for _ in range(2))
+    c = certify(Program.of([a, b.T], [("matmul", [0, 1])]))
+    assert c.value is not None
+    terms = a[:, None, :] * b[None, :, :]
+    for order in (np.arange(300), np.arange(300)[::-1], np.argsort(-np.abs(a[0])), np.argsort(a[0])):
+        total = np.zeros((side, side), np.float32)
+        for k in order:
+            total = total + terms[..., k]
+        assert (c.value.error(total) <= c.value.allowance).all()
+    worst_case = 300 * 2.0**-24 * np.abs(terms).sum(axis=-1)
+    assert (c.value.allowance < 6 * worst_case).all()
+
+
+@pytest.mark.parametrize("columns", [1, 8])
+def test_every_product_of_a_sum_may_underflow(columns: int) -> None:
+    a, b = np.full((columns, 1000), 1e-162), np.full((1000, columns), 1e-162)  # each product is below half the smallest float
+    c = certify(Program.of([a, b], [("matmul", [0, 1])]))
+    assert c.value is not None
+    honest = np.zeros((columns, columns))
+    for k in range(1000):
+        honest = honest + a[:, k, None] * b[None, k, :]
+    assert (honest == 0).all()
+    assert (c.value.nearest > 1e-322).all()
+    assert (c.value.error(honest) <= c.value.allowance).all()
+
+
+# -- sharp enough? -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("radius", "allowance", "sharp"),
+    [(2.0**-64, 2.0**-52, True), (2.0**-60, 2.0**-52, False), (2.0**-60, 2.0**-40, True), (2.0**-49, 2.0**-40, False)],
+)
+def test_balls_are_sharp_a_thousandth_of_the_allowance(radius: float, allowance: float, sharp: bool) -> None:
+    balls = np.array([flint.arb(1, radius), flint.arb(0)], dtype=object)
+    enclosure = Enclosure(balls, np.array([1.0, 0.0]), np.array([allowance, 0.0]), Model(np.dtype("float64"), None, False))
+    assert enclosure.sharp == sharp
+
+
+def test_an_intermediate_that_vanishes_in_floats_may_be_lost() -> None:
+    c = certify(Program.of([np.array(1e-200), np.array(1.0)], [("square", [0]), ("multiply", [2, 1])]))
+    assert c.value is not None
+    assert c.value.error(np.array(0.0)) <= c.value.allowance
+    assert c.value.allowance >= 5e-324

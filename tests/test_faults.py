@@ -3,13 +3,17 @@
 The table that is printed at the end says, for each fault, in how many ops it was seen, and after how many questions.
 """
 
+import json
+import os
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from adjudge import __version__
 from adjudge.backends import mirror
 from adjudge.backends.faults import FAULTS, Faulty
 from adjudge.oracle import Program, Question, Step, judge
@@ -92,7 +96,10 @@ def fanned(question: Question) -> Question:
     return as_question(Program((*program.inputs, Input(question.cotangent, constant=True)), (*steps, *more)))
 
 
-TABLE: dict[str, list[int]] = {name: [] for name in FAULTS}
+#: For each fault the ops in which it was seen, with how many questions that took.
+TABLE: dict[str, dict[str, int]] = {name: {} for name in FAULTS}
+#: For each fault the ops in which nobody could see it.
+EXCUSED: dict[str, list[str]] = {name: [] for name in FAULTS}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -105,10 +112,11 @@ def test_a_seeded_fault_is_rejected(op: str, fault: str) -> None:
         asked = tuple(fanned(q) for q in asked if len(q.program.steps) == 1)
     for number, question in enumerate(asked, 1):
         if judge(question, spoilt).failed:
-            TABLE[fault].append(number)
+            TABLE[fault][op] = number
             return
     assert excused is not None, f"{fault} in {op} was not seen in {QUESTIONS} questions"
     assert excused(op), f"{fault} in {op} was not seen in {QUESTIONS} questions"
+    EXCUSED[fault].append(op)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
@@ -138,9 +146,24 @@ def test_a_fault_that_is_not_there_is_not_seen() -> None:
 
 
 def test_the_table() -> None:
-    """Printed under `-s`: fault, ops in which it was seen, questions needed at the median and at most."""
+    """Printed under `-s`: fault, ops in which it was seen, questions needed at the median and at most.
+
+    Where the environment variable ADJUDGE_SENSITIVITY names a file, the table that reports show is written there.
+    """
     print()
-    for name, needed in TABLE.items():
-        if needed:
-            line = f"{name:22} seen in {len(needed):3} of {len(CATALOGUE)} ops"
-            print(f"  {line} after {np.median(needed):.0f} (at most {max(needed)}) questions")
+    for name, seen in TABLE.items():
+        if seen:
+            line = f"{name:22} seen in {len(seen):3} of {len(CATALOGUE) - len(EXCUSED[name])} ops"
+            print(f"  {line} after {np.median([*seen.values()]):.0f} (at most {max(seen.values())}) questions")
+    if file := os.environ.get("ADJUDGE_SENSITIVITY"):
+        assert all(TABLE.values()), "the table is written by a run of all of this file"
+        faults = {
+            name: {
+                "seen": len(seen), "not applicable": len(EXCUSED[name]), "ops": len(CATALOGUE),
+                "median": float(np.median([*seen.values()])), "most": max(seen.values()),
+            }
+            for name, seen in TABLE.items()
+        }  # fmt: skip
+        ops = {op: [sum(op in seen for seen in TABLE.values()), sum(op not in e for e in EXCUSED.values())] for op in CATALOGUE}
+        table = {"adjudge": __version__, "questions": QUESTIONS, "dtype": "float64", "faults": faults, "ops": ops}
+        Path(file).write_text(json.dumps(table, separators=(",", ":")).replace('},"', '},\n"') + "\n", "utf-8")

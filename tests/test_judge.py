@@ -230,6 +230,39 @@ def test_beside_a_kink_the_smooth_elements_are_judged_as_ever() -> None:
     assert judge(one("absolute", [0.0, 2.0]), formula(lambda x: np.array([0.5, 0.9]))).verdict == "wrong"
 
 
+def test_at_a_kink_lost_digits_are_lost_digits() -> None:
+    """The slope of tanh by 1 - y**2, twice, after a tie of which the second element is picked."""
+    x = np.array([-0.0, -4.0, -4.0], np.float32)
+    question = as_question(Program.of([x], [("min", [0]), ("tanh", [1]), ("tanh", [2])]))
+    y = np.tanh(x[1])
+    slope = (1 - y * y) * (1 - np.tanh(y) ** 2)
+
+    assert judge(question, formula(lambda x: np.array([0, slope, 0]))).verdict == "lossy"
+    assert judge(question, formula(lambda x: np.array([0, slope / 2, slope / 2]))).verdict == "lossy"
+    for wrong in ([0, slope, slope], [0, slope * 1.01, 0], [slope, 0, 0], [0, -slope, 0]):
+        found = judge(question, formula(lambda x, wrong=wrong: np.array(wrong)))  # type: ignore[misc]
+        assert found.verdict in ("wrong", "outside subdifferential")
+
+
+def test_at_a_kink_a_wide_allowance_is_that_of_every_choice() -> None:
+    """Where one choice of branches is exact and the other ill-conditioned, an honest answer by the latter is no mistake."""
+    inputs = [np.array([2, 1, 1], np.float16), np.array([-5, 1, 9], np.float16), np.array(-1)]
+    steps = [
+        ("margin_ranking_loss", [0, 1, 2], {"margin": 0}),
+        ("sec", [3]),
+        ("multiply", [4, 3]),
+        ("tan", [5]),
+        ("subtract", [6, 4]),
+    ]
+
+    def change(answer: Answer, inputs: Sequence[Any]) -> None:
+        answer.gradients[:2] = [np.array([g, g, 0], np.float16) for g in (0.2295, -0.2295)]
+
+    found = judge(as_question(Program.of(inputs, steps)), Pretender(change))
+    assert found.certificate.kink
+    assert not found.failed, found.findings
+
+
 # -- blame ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +274,41 @@ def test_the_faulty_step_of_a_longer_program_is_blamed() -> None:
     found = judge(as_question(program), broken)
     assert found.verdict == "wrong"
     assert blame(found, broken).op == "exp"
+
+
+def test_a_step_that_nothing_comes_of_is_blamed_where_it_raises() -> None:
+    class Refusing(Pretender):
+        """Raises wherever a program takes an exponential."""
+
+        def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+            if "exp" in program.ops:
+                raise ValueError("no exponentials today")
+            return mirror.vjp(program, inputs, cotangent)
+
+    program = Program.of([np.array([0.5, 2.0])], [("exp", [0]), ("sin", [0])])
+    found = judge(as_question(program), Refusing())
+    assert found.verdict == "crash"
+    assert blame(found, Refusing()).op == "exp"
+
+
+def test_a_step_is_blamed_that_fails_after_another_one_only() -> None:
+    class Forgetful(Pretender):
+        """Takes the exponential of a transposed array in the order that it has in memory."""
+
+        def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+            answer = mirror.vjp(program, inputs, cotangent)
+            ops = [step.op for step in program.steps]
+            if ops[:2] == ["transpose", "exp"]:
+                x = np.exp(inputs[0]).reshape(answer.value.shape)
+                answer.value = x if len(ops) == 2 else np.sin(x)
+            return answer
+
+    program = Program.of([np.arange(6.0).reshape(2, 3)], [("transpose", [0]), ("exp", [1]), ("sin", [2])])
+    found = judge(as_question(program), Forgetful())
+    assert found.verdict == "wrong"
+    blamed = blame(found, Forgetful())
+    assert (blamed.op, blamed.step) == ("exp", 1)
+    assert "right alone" in blamed.note
 
 
 def test_a_dropped_term_is_blamed_on_accumulation() -> None:

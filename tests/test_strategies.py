@@ -17,11 +17,13 @@ from adjudge.backends.protocol import python_params
 from adjudge.oracle.program import KINDS, LAYOUTS, Question
 from adjudge.oracle.reference import OPS, backward, forward
 from adjudge.oracle.reference import scalars as s
-from adjudge.strategies import arrays, einsum_calls, indices, programs, questions, rows
+from adjudge.strategies import arrays, einsum_calls, indices, parameters, programs, questions, rows
 from adjudge.strategies.arrays import LARGEST, Special
 from adjudge.strategies.catalogue import CATALOGUE, FAMILIES, KINKS
+from adjudge.strategies.choices import Choose
 from adjudge.strategies.domains import Domain
 from adjudge.strategies.programs import PATTERNS
+from adjudge.strategies.shapes import KINDS as SHAPE_KINDS
 from adjudge.strategies.shapes import MOST_ELEMENTS, SHAPES, partners
 
 EACH = 40
@@ -432,6 +434,15 @@ def test_a_large_product_shrinks_to_a_small_one() -> None:
     assert max(i.data.size for i in question.program.inputs) <= 12
 
 
+@pytest.mark.parametrize("op", [row.op for row in CATALOGUE.values()])
+def test_there_are_parameters_for_every_shape_that_a_row_takes(op: str) -> None:
+    row = CATALOGUE[op]
+    simplest = Choose(lambda strategy: find(strategy, lambda drawn: True, settings=settings(database=None)))
+    for shape in ((), (0,), (1,), (4,), (2, 0), (2, 4), (1, 2, 3), (4, 5, 5, 5), (2, 1, 3, 2, 30)):
+        if SHAPE_KINDS[row.shapes](shape):
+            assert isinstance(row.params(simplest, shape), dict)
+
+
 # -- usage ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -472,3 +483,9 @@ def test_wrong_requests_for_arrays_are_explained() -> None:
 def test_a_domain_contains_what_its_text_says(text: str, inside: list[float], outside: list[float]) -> None:
     assert Domain(text).inside(inside).all()
     assert not Domain(text).inside(outside).any()
+
+
+def test_an_axis_that_is_too_long_for_any_window_is_not_convolved() -> None:
+    choose = Choose(lambda strategy: 0)
+    assert parameters.convolution(choose, (1, 1, 3)) is not None
+    assert parameters.convolution(choose, (1, 1, 40)) is None

@@ -35,7 +35,7 @@ def opinion(question: Question, library: Any, known: Callable[[Judgement], str |
     known : callable
         Gives the name of a known deviation of the library that explains a failing judgement, or None.
     """
-    judgement = judge(in_double(question), library)
+    judgement = judge(in_double(question), library, tangents=False)
     name = str(library.name)
     worst = judgement.worst
     if not judgement.failed:

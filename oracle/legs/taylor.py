@@ -6,13 +6,10 @@ import numpy as np
 
 from ..certificate import LAST_BITS, Certificate
 from ..reference import scalars as s
-from ..reference.evaluate import forward
+from ..tangent import FIRST_BITS, pushed
 from .witness import Witness, narrow, overlap
 
 __all__ = ["taylor"]
-
-#: Series lose more digits than balls do (a quotient of series cancels), so they start with more.
-FIRST_BITS = 192
 
 
 def taylor(certificate: Certificate) -> Witness:
@@ -32,12 +29,8 @@ def taylor(certificate: Certificate) -> Witness:
     bits, slope = FIRST_BITS, None
     while bits <= LAST_BITS:
         try:
+            value = pushed(certificate, bits)[0][-1]
             with s.taylor(bits):
-                series = [
-                    s.lift_series(i.data, None if v is None else np.asarray(v))
-                    for i, v in zip(question.program.inputs, question.directions, strict=True)
-                ]
-                value = forward(question.program, series)[-1]
                 total = s.lift(np.zeros(()))
                 if value.size:
                     terms = value * s.lift(question.cotangent)

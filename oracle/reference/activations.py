@@ -85,11 +85,11 @@ def hard_tanh(x: Any, *, lower_bound: float = -1, upper_bound: float = 1) -> Any
 
 
 def soft_sign(x: Any) -> Any:
-    """X / (1 + abs(x)), which rises from -1 to 1."""
+    """``x / (1 + abs(x))``, which rises from -1 to 1."""
     return x / (1 + absolute(x))
 
 
-def _inside(x: Any, lower_bound: float = -1, upper_bound: float = 1) -> np.ndarray:
+def _inside(x: Any, lower_bound: float = -1, upper_bound: float = 1) -> Any:
     return above(x, lower_bound) & ~wins(x, upper_bound)
 
 
@@ -165,19 +165,19 @@ def log_softmax_rows(x: Any) -> Any:
 
 
 def textbook_log_softmax_rows(x: Any) -> Any:
-    """X - log(sum(exp(x))), about the largest: digits are lost to it where it is large, or near the result."""
+    """``x - log(sum(exp(x)))``, about the largest: digits are lost to it where it is large, or near the result."""
     top = x[leaders(x)][:, None]
     return x - (top + log(total(exp(x - top))))
 
 
 def softmax_pull(g: Any, y: Any) -> Any:
-    """Y (g - sum(y g)), where only differences of g count: from the leader's, so that what drowns is what is small."""
+    """``y (g - sum(y g))``, where only differences of g count: from the leader's, so that what drowns is what is small."""
     beside = beside_leader(g, leaders(y))
     return y * (beside - total(y * beside))
 
 
 def log_softmax_pull(g: Any, x: Any) -> Any:
-    """G - p sum(g) with p = softmax(x); for the leader with the others' sum in place of 1 - p."""
+    """``g - p sum(g)`` with p = softmax(x); for the leader with the others' sum in place of 1 - p."""
     p, top = softmax_rows(x), leaders(x)
     out = g - p * total(g)
     out[top] = g[top] * add_reduce(without(p, top), 1) - p[top] * add_reduce(without(g, top), 1)

@@ -113,7 +113,8 @@ def binary(name: str, value: Any, first: Any, second: Any, textbook: Any = None)
 binary("add", lambda x, z: x + z, lambda g, y, x, z: g, lambda g, y, x, z: g)
 binary("subtract", lambda x, z: x - z, lambda g, y, x, z: g, lambda g, y, x, z: -g)
 binary("multiply", lambda x, z: x * z, lambda g, y, x, z: g * z, lambda g, y, x, z: g * x)
-binary("divide", lambda x, z: x / z, lambda g, y, x, z: g / z, lambda g, y, x, z: -g * y / z)
+binary("divide", lambda x, z: x / z, lambda g, y, x, z: g / z, lambda g, y, x, z: -g * y / z,
+       textbook=(lambda g, y, x, z: g / z, lambda g, y, x, z: -g * x / (z * z)))
 binary("power", power, lambda g, y, x, z: g * power_slope(x, z), lambda g, y, x, z: g * power_log(y, x))
 binary("arctan2", arctan2, lambda g, y, x, z: g * z / (x * x + z * z), lambda g, y, x, z: -g * x / (x * x + z * z))
 binary(

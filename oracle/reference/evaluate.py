@@ -39,7 +39,7 @@ def step_forward(step: Step, operands: Sequence[Any], textbook: bool = False) ->
     """The value of one step."""
     op = find(step.op)
     compute = op.textbook_value if textbook and op.textbook_value is not None else op.forward
-    if not op.elementwise:
+    if not step.params or not op.elementwise:
         return _array(compute(*operands, **step.params))
     own, mask, dtype = _ufunc_parts(step)
     *given, out = operands if mask is not None else (*operands, None)
@@ -59,8 +59,8 @@ def step_forward(step: Step, operands: Sequence[Any], textbook: bool = False) ->
 def step_pull(step: Step, k: int, g: Any, y: Any, operands: Sequence[Any], textbook: bool = False) -> Any:
     """The cotangent of operand `k` of one step."""
     op = find(step.op)
-    if not op.elementwise:
-        return op.pull(k, g, y, operands, dict(step.params), textbook)
+    if not step.params or not op.elementwise:
+        return op.pull(k, g, y, operands, step.params, textbook)
     own, mask, _ = _ufunc_parts(step)
     if mask is None:
         return op.pull(k, g, y, operands, own, textbook)
@@ -78,7 +78,7 @@ def step_pull(step: Step, k: int, g: Any, y: Any, operands: Sequence[Any], textb
 
 def _array(x: Any) -> Any:
     if isinstance(x, np.ndarray):
-        return s.boxed(x) if x.dtype == object else x
+        return s.boxed(x) if x.dtype.hasobject else x
     return s.boxed(x) if not np.isscalar(x) and not isinstance(x, np.generic) else np.asarray(x)
 
 
@@ -167,9 +167,9 @@ def backward(
             continue
         op = find(step.op)
         operands = [values[a] for a in step.args]
+        masked = len(operands) - 1 if "where" in step.params else None
         for k, arg in enumerate(step.args):
-            masked = "where" in step.params and k == len(step.args) - 1
-            if not needed[arg] or not (masked or op.differentiable(k)):
+            if not needed[arg] or not (k == masked or op.differentiable(k)):
                 continue
             if branches is not None:
                 branches.at((number, k))

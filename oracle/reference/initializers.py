@@ -55,7 +55,8 @@ def dirac(*shape: Any, dtype: Any = np.float32, constant: Constant = None) -> Te
     of = _shape(shape, "dirac", 2)
     out = np.zeros(of, dtype)
     channels = np.arange(min(of[:2]))
-    out[(channels, channels, *(n // 2 for n in of[2:]))] = 1
+    middle: list[Any] = [n // 2 for n in of[2:]]
+    out[(channels, channels, *middle)] = 1
     return Tensor(out, constant=constant)
 
 

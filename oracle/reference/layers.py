@@ -25,8 +25,8 @@ Setting = int | Sequence[int]
 
 def each(op: str, name: str, setting: Setting, count: int, least: int = 1) -> tuple[int, ...]:
     """A setting of `count` axes, given as one integer for all or as one an axis."""
-    given = (setting,) * count if isinstance(setting, Integral) else tuple(setting)  # type: ignore[arg-type]
-    if len(given) != count or not all(isinstance(n, Integral) and n >= least for n in given):
+    given: Any = tuple(np.atleast_1d(setting)) if np.ndim(setting) else (setting,) * count
+    if len(given) != count or not all(isinstance(n, Integral) and int(n) >= least for n in given):
         raise ValueError(f"{op}: {name}={setting!r}: give an integer from {least} up, or one for each of the {count} axes")
     return tuple(int(n) for n in given)
 
@@ -109,6 +109,7 @@ class Geometry:
         self.stride, self.dilation = each("conv_nd", "stride", stride, axes), each("conv_nd", "dilation", dilation, axes)
         around = each("conv_nd", "padding", padding, axes, least=0)
         self.padded = tuple(n + 2 * p for n, p in zip(images[2:], around, strict=True)) if any(around) else ()
+        self.shape = images[2:]
         self.inside = (..., *(slice(p, p + n) for p, n in zip(around, images[2:], strict=True)))
         self.counts = counts("conv_nd", self.padded or images[2:], self.window, self.stride, self.dilation)
         self.size, self.columns_each = self.channels * math.prod(self.window), math.prod(self.counts)
@@ -137,7 +138,7 @@ class Geometry:
     def image(self, columns: Any) -> Any:
         """The way back: what every element of the images has in all the windows that it is in, added up."""
         parts = columns.reshape(self.channels, *self.window, -1, *self.counts)
-        shape = self.padded or tuple(n.stop for n in self.inside[1:])
+        shape = self.padded or self.shape
         framed = zeros((self.channels, parts.shape[-1 - len(self.counts)], *shape), columns)
         for place, where in self.places.items():
             framed[where] += parts[:, *place]

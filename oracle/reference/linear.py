@@ -28,8 +28,8 @@ def _matmul_first(g: Any, y: Any, x: Any, z: Any) -> Any:
         return g * z
     first, second, g = _as_matrices(x, z, g)
     if first.ndim == 2 < second.ndim:  # one matrix meets a stack: lay the stack's matrices side by side
-        return _shaped(matmul(_side_by_side(g), np.swapaxes(_side_by_side(second), -1, -2)), x.shape)
-    return _shaped(unbroadcast(matmul(g, np.swapaxes(second, -1, -2)), first.shape), x.shape)
+        return _shaped(matmul(_side_by_side(g), _side_by_side(second), turned=1), x.shape)
+    return _shaped(unbroadcast(matmul(g, second, turned=1), first.shape), x.shape)
 
 
 def _matmul_second(g: Any, y: Any, x: Any, z: Any) -> Any:
@@ -38,8 +38,8 @@ def _matmul_second(g: Any, y: Any, x: Any, z: Any) -> Any:
     first, second, g = _as_matrices(x, z, g)
     if second.ndim == 2 < first.ndim:  # a stack meets one matrix: put the stack's matrices one below the other
         first, g = (a.reshape(math.prod(a.shape[:-1]), a.shape[-1]) for a in (first, g))
-        return _shaped(matmul(np.swapaxes(first, -1, -2), g), z.shape)
-    return _shaped(unbroadcast(matmul(np.swapaxes(first, -1, -2), g), second.shape), z.shape)
+        return _shaped(matmul(first, g, turned=0), z.shape)
+    return _shaped(unbroadcast(matmul(first, g, turned=0), second.shape), z.shape)
 
 
 def _shaped(x: Any, shape: tuple[int, ...]) -> Any:

@@ -72,7 +72,7 @@ def _crossentropy_rule(g: Any, y: Any, x: Any, y_true: Any) -> Any:
 
 
 def _crossentropy_textbook(g: Any, y: Any, x: Any, y_true: Any) -> Any:
-    p, at = softmax_rows(x), labelled(x, y_true)
+    p, at = exp(textbook_log_softmax_rows(x)), labelled(x, y_true)
     p[at] = p[at] - 1
     return g / len(x) * p
 

@@ -5,7 +5,7 @@ Everything else interprets this table: the certificate, the allowance, the mirro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ class Op:
     elementwise: bool = False
     textbook_value: Rule | None = None
 
-    def pull(self, k: int, g: Any, y: Any, operands: Sequence[Any], params: dict[str, Any], textbook: bool = False) -> Any:
+    def pull(self, k: int, g: Any, y: Any, operands: Sequence[Any], params: Mapping[str, Any], textbook: bool = False) -> Any:
         """The cotangent of operand `k`, in its shape."""
         rules = self.textbook if textbook and self.textbook is not None else self.rules
         if self.variadic:
@@ -64,7 +64,9 @@ class Op:
         if rule is None:
             return None
         out = rule(g, y, *operands, **params)
-        return unbroadcast(out, np.shape(operands[k])) if self.elementwise else out
+        if not self.elementwise or (type(out) is np.ndarray and out.shape == operands[k].shape):
+            return out
+        return unbroadcast(out, np.shape(operands[k]))
 
     def differentiable(self, k: int) -> bool:
         """Whether operand `k` can have a gradient."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 import flint
@@ -30,6 +30,9 @@ __all__ = ["GUARD_BITS", "Balls", "Branches", "Undecided", "exact", "lift", "tay
 #: measures the worst of 21 NumPy functions at 1.1 ulp in float64 and 2.5 ulp in float32. JAX compounds some (arctanh, log1p,
 #: cosh: up to 121 ulp): beyond the guard an answer is lossy.
 GUARD_BITS = 2
+
+#: How much more precise than its result a primitive of series is computed inside.
+SERIES_BITS = 256
 
 #: Significand bits of the float dtypes, the hidden one included.
 SIGNIFICAND = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
@@ -88,6 +91,10 @@ class Branches:
         return (self.place, self._count)
 
 
+#: Matrices that are known already, each by the identity of its array, which stays alive beside it.
+Matrices = dict[int, tuple[Any, arb_mat]]
+
+
 @dataclass
 class _Mode:
     series: bool = False
@@ -95,15 +102,23 @@ class _Mode:
     loss: float = 0.0  # what every result may lose absolutely, by underflow
     flush: bool = False  # whether operands lose as much
     branches: Branches = field(default_factory=Branches)
+    matrices: Matrices | None = None
 
 
 _mode = _Mode()
 
 
-def _underflown(array: np.ndarray) -> np.ndarray:
-    """What underflow adds to results, except to exact zeros."""
-    ball = arb(0, _mode.loss)
-    return np.asarray(np.frompyfunc(lambda b: b if b == 0 else b + ball, 1, 1)(array), dtype=object)
+def _underflown(array: np.ndarray, times: int = 1) -> np.ndarray:
+    """Results with what they may lose by so many underflows each; exact zeros lose nothing."""
+    ball = arb(0, times * _mode.loss)
+
+    def widened(b: Any) -> Any:
+        if isinstance(b, arb_series):
+            return arb_series([c if c == 0 else c + ball for c in b])
+        return b if b == 0 else b + ball
+
+    flat = np.asarray(array).reshape(-1)  # NumPy would open a lone series as a sequence
+    return np.asarray(np.frompyfunc(widened, 1, 1)(flat), dtype=object).reshape(array.shape)
 
 
 class _set:
@@ -116,6 +131,8 @@ class _set:
         global _mode
         self.before = _mode, flint.ctx.prec, flint.ctx.cap
         _mode, flint.ctx.prec = self.mode, self.bits
+        if _mode.matrices is None:
+            _mode.matrices = {}
         if self.order is not None:
             flint.ctx.cap = self.order
         return self.mode.branches
@@ -125,13 +142,19 @@ class _set:
         _mode, flint.ctx.prec, flint.ctx.cap = self.before
 
 
-def exact(bits: int, branches: Branches | None = None) -> Any:
-    """Context: balls of `bits` bits, which enclose the exact result."""
-    return _set(bits, _Mode(branches=branches or Branches()))
+def exact(bits: int, branches: Branches | None = None, matrices: Matrices | None = None) -> Any:
+    """Context: balls of `bits` bits, which enclose the exact result; runs on the same inputs may share `matrices`."""
+    return _set(bits, _Mode(branches=branches or Branches(), matrices=matrices))
 
 
 def working(
-    dtype: Any, branches: Branches | None = None, unit: float | None = None, loss: float = 0.0, flush: bool = False
+    dtype: Any,
+    branches: Branches | None = None,
+    unit: float | None = None,
+    loss: float = 0.0,
+    flush: bool = False,
+    order: int | None = None,
+    matrices: Matrices | None = None,
 ) -> Any:
     """Context: balls that enclose every honest computation in `dtype`.
 
@@ -147,29 +170,43 @@ def working(
         What every result may lose absolutely by underflow; 0 where all numbers are far from it.
     flush : bool
         Whether operands lose as much, too: then comparisons of numbers that close are doubtful.
+    order : int, optional
+        With it the context is of Taylor series of so many coefficients, which are such balls.
+    matrices : dict, optional
+        Shared with other runs on the same inputs.
     """
     bits = significand(dtype) if unit is None else max(3, round(-math.log2(unit)))
     chosen = branches or Branches()
     chosen.replaying = branches is not None
-    return _set(max(2, bits - GUARD_BITS), _Mode(unit=2.0**-bits, loss=loss, flush=flush, branches=chosen))
+    mode = _Mode(order is not None, 2.0**-bits, loss, flush, chosen, matrices)
+    return _set(max(2, bits - GUARD_BITS), mode, order)
 
 
-def taylor(bits: int, order: int = 2) -> Any:
+def current_branches() -> Branches:
+    """The choices of the context that holds."""
+    return _mode.branches
+
+
+def taylor(bits: int, order: int = 2, branches: Branches | None = None) -> Any:
     """Context: Taylor series of `order` coefficients, with ball coefficients of `bits` bits."""
-    return _set(bits, _Mode(series=True), order)
+    return _set(bits, _Mode(series=True, branches=branches or Branches()), order)
 
 
-@contextmanager
-def extra_bits(bits: int) -> Iterator[None]:
+class extra_bits:
     """Context: intermediate results of a compound primitive, `bits` more precise than its result."""
-    before = flint.ctx.prec
-    flint.ctx.prec = before + bits
-    try:
-        yield
-    finally:
-        flint.ctx.prec = before
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+
+    def __enter__(self) -> None:
+        self.before = flint.ctx.prec
+        flint.ctx.prec = self.before + self.bits
+
+    def __exit__(self, *problem: object) -> None:
+        flint.ctx.prec = self.before
 
 
+@cache
 def significand(dtype: Any) -> int:
     """Bits of a float dtype's significand, the hidden one included."""
     return SIGNIFICAND[np.dtype(dtype).name if not isinstance(dtype, str) else dtype]
@@ -197,14 +234,23 @@ def lift(array: np.ndarray) -> Any:
     plain = array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
     if not array.size:
         return np.empty(array.shape, object)
+    if not _mode.series and (plain == plain.item(0)).all():  # balls never change, so one will do
+        return boxed(np.full(plain.shape, arb(plain.item(0)), object))
     return boxed((_to_constant_series if _mode.series else _to_arb)(plain))
 
 
 def lift_series(array: np.ndarray, direction: np.ndarray | None) -> Any:
-    """``array + direction * t`` as Taylor series in t."""
+    """``array + direction * t`` as Taylor series in t.
+
+    At working precision the direction is off by as much as a primitive may be: flint adds products without rounding them
+    first, and so hides what an honest product rule loses where its terms cancel.
+    """
     if direction is None or not array.size:
         return lift(array)
-    return boxed(_to_series(array.astype(np.float64), direction.astype(np.float64)))
+    slopes = _to_arb(direction.astype(np.float64))
+    if _mode.unit:
+        slopes = slopes * arb(1, 2.0 ** (1 + GUARD_BITS) * _mode.unit)
+    return boxed(_to_series(array.astype(np.float64), slopes))
 
 
 def coefficient(x: Any, order: int) -> arb:
@@ -213,7 +259,7 @@ def coefficient(x: Any, order: int) -> arb:
 
 
 _constant_term = np.frompyfunc(lambda x: coefficient(x, 0), 1, 1)
-_to_series = np.frompyfunc(lambda x, v: arb_series([arb(x), arb(v)]), 2, 1)
+_to_series = np.frompyfunc(lambda x, v: arb_series([arb(x), v]), 2, 1)
 
 
 def is_object(x: Any) -> bool:
@@ -231,6 +277,11 @@ def finite(x: Balls) -> np.ndarray:
     return np.asarray((_series_is_finite if _mode.series else _ball_is_finite)(np.asarray(x)), dtype=bool)
 
 
+def all_finite(x: Balls) -> bool:
+    """Whether every ball is finite."""
+    return all(map(arb.is_finite, np.asarray(x).reshape(-1).tolist()))
+
+
 def zero(x: Balls) -> np.ndarray:
     """Where a ball (every coefficient of a series) is exactly zero."""
     return np.asarray(_is_zero(np.asarray(x)), dtype=bool)
@@ -238,7 +289,7 @@ def zero(x: Balls) -> np.ndarray:
 
 def to_float(x: Any) -> np.ndarray:
     """Midpoints as float64; of series, their constant terms'."""
-    return np.asarray((_constant_term(np.asarray(x)) if _mode.series else np.asarray(x)).astype(np.float64))
+    return np.asarray(_constant_term(np.asarray(x)) if _mode.series else x, dtype=object).astype(np.float64)
 
 
 # -- elementary functions ------------------------------------------------------------------------------------------------------
@@ -248,22 +299,41 @@ def _as_series(x: Any) -> arb_series:
     return x if isinstance(x, arb_series) else arb_series([x])
 
 
+def _rounded_series(function: Callable[..., Any], operands: list[Any]) -> arb_series:
+    """A primitive's value and tangent, rounded: what flows in along each operand is its slope, rounded, times that tangent.
+
+    Formulas for series cancel, and the operands' own radii would not cancel with them: so slopes are taken along exact ones.
+    """
+    value: arb | None = None
+    slope = arb(0)
+    for k, x in enumerate(operands):
+        still = x[1] == 0
+        if value is not None and still:
+            continue
+        with extra_bits(SERIES_BITS):
+            out = function(*(arb_series([z[0], arb(int(j == k and not still))]) for j, z in enumerate(operands)))
+        value = out[0] * 1
+        slope += 0 if still else out[1] * 1 * x[1]
+    return arb_series([value, slope])  # type: ignore[list-item]
+
+
 def _kernel(floats: Callable[..., Any], balls: Any, series: Any, arity: int = 1) -> Callable[..., Any]:
     """One function of the field, from its float, ball and series versions."""
     # flint's methods trust their first argument to be of their own type, and crash the interpreter where it is not.
     on_balls = np.frompyfunc(balls, arity, 1)
     on_series = np.frompyfunc(lambda *xs: series(*map(_as_series, xs)), arity, 1)
+    on_rounded_series = np.frompyfunc(lambda *xs: _rounded_series(series, [_as_series(x) for x in xs]), arity, 1)
 
     def kernel(*operands: Any) -> Any:
-        if not any(is_object(x) for x in operands):
+        if not any(map(is_object, operands)):
             return floats(*operands)
         if _mode.series:
-            return boxed(on_series(*operands))
+            return boxed((on_rounded_series if _mode.unit else on_series)(*operands))
         if not _mode.unit:
             return boxed(on_balls(*operands))
         with extra_bits(32):  # so that only the result is rounded, as a good libm has it
             out = boxed(on_balls(*operands))
-        return out * 1
+        return +out
 
     kernel.__name__ = floats.__name__
     kernel.__doc__ = f"NumPy's `{floats.__name__}`, on floats, balls or series."
@@ -429,9 +499,15 @@ def _guess(a: Any, b: Any) -> int:
     return -1 if a < b else int(a > b)
 
 
+def _series_guess(a: Any, b: Any) -> int:
+    a, b = arb_series(a), arb_series(b)
+    return _guess(a[0], b[0]) or _guess(a[1], b[1])
+
+
 _ball_order = np.frompyfunc(_order, 2, 1)
 _ball_guess = np.frompyfunc(_guess, 2, 1)
 _taylor_order = np.frompyfunc(_series_order, 2, 1)
+_taylor_guess = np.frompyfunc(_series_guess, 2, 1)
 
 
 def compare(a: Any, b: Any) -> np.ndarray:
@@ -448,16 +524,15 @@ def compare(a: Any, b: Any) -> np.ndarray:
     if not (is_object(a) or is_object(b)):
         return np.asarray(np.greater(a, b).astype(np.int8) - np.less(a, b).astype(np.int8))
     a, b = (x if is_object(x) else lift(np.asarray(x)) for x in (a, b))
-    if _mode.series:
-        return np.asarray(_taylor_order(np.asarray(a), np.asarray(b)), dtype=np.int8)
+    order, rough = (_taylor_order, _taylor_guess) if _mode.series else (_ball_order, _ball_guess)
     branches = _mode.branches
     key = branches.next_key()
     if branches.replaying:
-        guess = np.asarray(_ball_guess(np.asarray(a), np.asarray(b)), dtype=np.int8)
+        guess = np.asarray(rough(np.asarray(a), np.asarray(b)), dtype=np.int8)
         known = branches.decided.get(branches.place, [])
         number = key[1] - 1
         return known[number] if number < len(known) and known[number].shape == guess.shape else guess
-    out = np.asarray(_ball_order(np.asarray(a), np.asarray(b)), dtype=np.int8)
+    out = np.asarray(order(np.asarray(a), np.asarray(b)), dtype=np.int8)
     branches.decided.setdefault(branches.place, []).append(out)
     return out
 
@@ -519,15 +594,20 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 
 
 def order_free(terms: Any, count: int) -> Any:
-    """`terms`, widened so that a sum of them encloses every order of adding `count` of them.
+    """`terms` (an array of balls, or a matrix), widened so that a sum of them encloses every order of adding `count` of them.
 
     A sum of n floats in any order errs by at most (n-1) u sum|terms| to first order, and a sum of n products by n u
     (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., sections 3.1 and 4.2): widening each term by that
     fraction of itself is the same bound.
     """
-    if _mode.unit and count > 0 and is_object(terms):
-        return terms * arb(1, count * _mode.unit / (1 - min(0.5, count * _mode.unit)))
+    if _mode.unit and count > 0 and (isinstance(terms, arb_mat) or is_object(terms)):
+        return terms * _any_order(count, _mode.unit)
     return terms
+
+
+@lru_cache(maxsize=1024)
+def _any_order(count: int, unit: float) -> arb:
+    return arb(1, count * unit / (1 - min(0.5, count * unit)))
 
 
 def add_reduce(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -553,28 +633,62 @@ def normalise_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(operator.index(a) % ndim if ndim else 0 for a in given) if ndim else ()
 
 
-def matmul(a: Any, b: Any) -> Any:
-    """NumPy's `matmul`, with the order-free bound on balls; large matrices of balls go through ``arb_mat``."""
-    if not (is_object(a) or is_object(b)):
+def matmul(a: Any, b: Any, turned: int | None = None) -> Any:
+    """NumPy's `matmul`, with the order-free bound on balls; matrices of balls go through ``arb_mat`` where that is faster.
+
+    Parameters
+    ----------
+    a, b : array
+    turned : {0, 1}, optional
+        Which operand's last two axes change places first.
+    """
+    balls = is_object(a) or is_object(b)
+    if balls and a.ndim == b.ndim == 2 and not _mode.series:
+        (rows, inner), (_, columns) = (x.shape[::-1] if turned == k else x.shape for k, x in enumerate((a, b)))
+        if _worth_matrices(rows, inner, columns):
+            left, right = (_matrix(x).transpose() if turned == k else _matrix(x) for k, x in enumerate((a, b)))
+            return boxed(_product(left, right, inner))
+    if turned is not None:
+        a, b = (np.swapaxes(x, -1, -2) if turned == k else x for k, x in enumerate((a, b)))
+    if not balls:
         return np.matmul(a, b)
     inner = a.shape[-1]
     if inner == 0:
         return _zero_like(np.matmul(np.empty(a.shape), np.empty(b.shape)))
-    a = order_free(a, inner)
-    rows = a.shape[-2] if a.ndim > 1 else 1
-    columns = b.shape[-1] if b.ndim > 1 else 1
-    if _mode.series or rows * columns * inner < 200 or min(rows, columns, inner) < 3:
-        return boxed(np.matmul(np.asarray(a), np.asarray(b)))
-    left, right = np.asarray(a if a.ndim > 1 else a[None, :]), np.asarray(b if b.ndim > 1 else b[:, None])
-    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    out = np.empty((*stack, rows, columns), object)
-    left, right = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (left, right))
+    if _mode.series or a.ndim == 1 or b.ndim == 1 or not _worth_matrices(a.shape[-2], inner, b.shape[-1]):
+        out = boxed(np.matmul(np.asarray(order_free(a, inner)), np.asarray(b)))  # a lone series would be opened as a sequence
+        return boxed(_underflown(out, inner)) if _mode.loss else out
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    out = np.empty((*stack, a.shape[-2], b.shape[-1]), object)
+    first, second = (np.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (a, b))
     for place in np.ndindex(*stack):
-        product = arb_mat(left[place].tolist()) * arb_mat(right[place].tolist())
-        out[place] = np.array(product.entries(), dtype=object).reshape(rows, columns)
-    if a.ndim == 1:
-        out = out[..., 0, :]
-    return boxed(out if b.ndim > 1 else out[..., 0])
+        out[place] = _product(arb_mat(first[place].tolist()), arb_mat(second[place].tolist()), inner)
+    return boxed(out)
+
+
+def _worth_matrices(rows: int, inner: int, columns: int) -> bool:
+    """Whether a product saves more time in ``arb_mat`` than it takes to put the elements in and out.
+
+    Either way one element costs about as much as one multiplication of an object `matmul` (0.09 us).
+    """
+    return rows * inner * columns > rows * inner + inner * columns + rows * columns + 20
+
+
+def _matrix(x: Any) -> arb_mat:
+    """A matrix of balls as flint's, made once: a run meets the same operands forwards and backwards."""
+    if _mode.matrices is None:
+        return arb_mat(x.tolist())
+    known = _mode.matrices.get(id(x))
+    if known is None:
+        known = _mode.matrices[id(x)] = x, arb_mat(x.tolist())
+    return known[1]
+
+
+def _product(left: arb_mat, right: arb_mat, count: int) -> np.ndarray:
+    """The product of two matrices as an array of balls, with the order-free bound for sums of `count` products."""
+    entries = (order_free(left, count) * right).entries()
+    out = np.fromiter(entries, object, len(entries)).reshape(left.nrows(), right.ncols())
+    return _underflown(out, left.ncols()) if _mode.loss else out
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:
@@ -592,9 +706,9 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     first, *others = operands
     widened = order_free(first, summed - 1 + len(others)) if is_object(first) else order_free(lift(np.asarray(first)), summed)
     plain = [np.asarray(widened), *(np.asarray(x) for x in others)]
-    if len(plain) == 2 and not _mode.series and summed * math.prod(sizes[c] for c in output) >= 512:
+    if len(plain) == 2 and not _mode.series:
         products = as_products(subscripts, plain[0].shape, plain[1].shape)
-        if products is not None and min(products.lengths) >= 3 and products.sums == ((), ()):
+        if products is not None and products.sums == ((), ()) and _worth_matrices(*products.lengths):
             return _ball_products(products, *plain)
     return _contracted(inputs.split(","), output, plain)
 
@@ -619,7 +733,7 @@ def _ball_products(products: Products, a: np.ndarray, b: np.ndarray) -> Any:
     first, second = products.stacks(a, b)
     out = np.empty((len(first), first.shape[1], second.shape[2]), object)
     for n, (left, right) in enumerate(zip(first, second, strict=True)):
-        out[n] = np.array((arb_mat(left.tolist()) * arb_mat(right.tolist())).entries(), dtype=object).reshape(out.shape[1:])
+        out[n] = _product(arb_mat(left.tolist()), arb_mat(right.tolist()), 0)
     return boxed(out.reshape(products.shape).transpose(products.order))
 
 

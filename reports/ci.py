@@ -1,0 +1,227 @@
+"""Continuous integration: a run as JUnit XML, as a job's summary in Markdown, and as annotations."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+from .records import JUDGED, STANDINGS, Row, Summary, counted
+from .report import program_lines
+from .sentences import failure_sentence, ledger_sentence
+
+__all__ = ["HEADLINES", "JUNIT", "MARKDOWN", "annotate", "job_summary", "junit", "write_for_ci"]
+
+JUNIT, MARKDOWN = "junit.xml", "summary.md"
+#: The exit status in words.
+HEADLINES = {0: "PASSED", 1: "FAILED", 2: "NO VERDICT", 4: "ORACLE IN DOUBT", 130: "INTERRUPTED"}
+#: Bytes of the job's summary: what GitHub takes is 1 MiB for all steps of a job.
+MOST_BYTES = 64_000
+#: Annotations of one kind that GitHub shows of a step.
+MOST_ANNOTATIONS = 10
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _xml(text: object) -> str:
+    """Text without what no XML document may hold."""
+    return _NOT_XML.sub("\ufffd", str(text))
+
+
+def junit(summary: Summary, *, strict: bool = False) -> str:
+    """A run as JUnit XML: a suite an op family with a case an op, and a suite of the ledger's entries.
+
+    Parameters
+    ----------
+    summary : Summary
+    strict : bool
+        Whether loss of digits fails.
+    """
+    root = ElementTree.Element("testsuites", name=_xml(f"adjudge {summary.header.get('backend', '')}"))
+    families: dict[str, list[Row]] = {}
+    for row in summary.rows.values():
+        families.setdefault(row.family or "not judged", []).append(row)
+    for family, rows in families.items():
+        suite = _suite(root, summary, family)
+        for row in rows:
+            _op_case(suite, summary, row, strict)
+        _count(suite)
+    if summary.ledger:
+        suite = _suite(root, summary, "ledger")
+        for record in summary.ledger:
+            case = ElementTree.SubElement(suite, "testcase", name=_xml(record["id"]), classname="ledger", time="0")
+            if record in summary.stale:
+                _note(case, "failure", ledger_sentence(record), str(record["state"]))
+            elif record["state"] == "not judged":
+                _note(case, "skipped", ledger_sentence(record))
+        _count(suite)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(root: ElementTree.Element, summary: Summary, family: str) -> ElementTree.Element:
+    started = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", str(summary.header.get("started", "")))
+    more = {"timestamp": started[0]} if started else {}
+    return ElementTree.SubElement(root, "testsuite", {"name": _xml(family), "hostname": "localhost", **more})
+
+
+def _op_case(suite: ElementTree.Element, summary: Summary, row: Row, strict: bool) -> None:
+    case = ElementTree.SubElement(
+        suite, "testcase", name=_xml(row.op), classname=_xml(row.family or "not judged"), time=f"{row.seconds:.3f}"
+    )
+    backend = str(summary.header.get("backend", ""))
+    doubtful = [d for d in summary.disagreements if d.get("op") == row.op]
+    said = [failure_sentence(f, backend) for f in summary.new_failures if f["op"] == row.op]
+    programs = ["\n".join(program_lines(f.get("case"))) for f in summary.new_failures if f["op"] == row.op]
+    if doubtful:
+        _note(case, "error", "the oracle's legs disagree with each other", "oracle in doubt")
+    elif row.standings["new"] or (strict and row.standings["lossy"]):
+        lost = counted(row.standings["lossy"], "answer") + " lost digits, and accuracy is strict"
+        sentence = said[0] if said else counted(row.standings["new"], "new failure") if row.standings["new"] else lost
+        _note(case, "failure", sentence, row.state, "\n\n".join(map("\n".join, zip(said, programs, strict=True))))
+    elif not row.judged:
+        _note(case, "skipped", f"not verified: {row.state}")
+    out = ElementTree.SubElement(case, "system-out")
+    out.text = ", ".join(f"{row.standings[s]} {s}" for s in STANDINGS if row.standings[s]) or "not judged"
+
+
+def _note(case: ElementTree.Element, kind: str, message: str, type_: str = "", text: str = "") -> None:
+    note = ElementTree.SubElement(case, kind, {"message": _xml(message)} | ({"type": _xml(type_)} if type_ else {}))
+    note.text = _xml(text) or None
+
+
+def _count(suite: ElementTree.Element) -> None:
+    cases = suite.findall("testcase")
+    suite.set("tests", str(len(cases)))
+    for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(name, str(sum(case.find(kind) is not None for case in cases)))
+    suite.set("time", f"{sum(float(case.get('time', 0)) for case in cases):.3f}")
+
+
+# -- Markdown ------------------------------------------------------------------------------------------------------------------
+
+
+def _words(text: object) -> str:
+    """Text that Markdown takes as it is, within a cell of a table too."""
+    return re.sub(r"([\\`*_\[\]~|#!<>@$&])", lambda m: f"&#{ord(m[1])};", " ".join(str(text).split()))
+
+
+def job_summary(summary: Summary, *, strict: bool = False) -> str:
+    """A run in Markdown, the tables first, cut at `MOST_BYTES`."""
+    header, backend = summary.header, str(summary.header.get("backend", ""))
+    versions = ", ".join(f"{package} {version}" for package, version in header.get("versions", {}).items())
+    head = [
+        f"## adjudge: {_words(backend)} {HEADLINES[summary.status(strict)]}",
+        "",
+        f"| judged | {' | '.join(STANDINGS)} |",
+        "|--:" * (len(STANDINGS) + 1) + "|",
+        f"| {summary.judged} | {' | '.join(str(summary.count(s)) for s in STANDINGS)} |",
+        "",
+        _words("; ".join(summary.reasons(strict))) + ".",
+        "",
+        f"{_words(versions)}; profile {_words(header.get('profile', ''))}, seed {_words(header.get('seed', ''))}, "
+        f"{_words(header.get('started', ''))}.",
+        "",
+    ]
+    body = [*_op_lines(summary), *_failure_lines(summary, backend), *_ledger_lines(summary), *_unjudged_lines(summary)]
+    return _cut([*head, *body])
+
+
+def _op_lines(summary: Summary) -> Iterator[str]:
+    telling = [row for row in summary.rows.values() if row.judged and row.state != "correct"]
+    if telling:
+        yield f"| op | state | judged | {' | '.join(s for s in STANDINGS)} |"
+        yield "|:--|:--|" + "--:|" * (len(STANDINGS) + 1)
+        for row in sorted(telling, key=lambda row: -JUDGED.index(row.state)):
+            counts = " | ".join(str(row.standings[s] or "") for s in STANDINGS)
+            yield f"| {_words(row.op)} | {row.state} | {row.judged} | {counts} |"
+        yield ""
+    right = sum(row.state == "correct" for row in summary.rows.values())
+    yield f"{counted(right, 'op')} with nothing but correct answers."
+    yield ""
+
+
+def _failure_lines(summary: Summary, backend: str) -> Iterator[str]:
+    if summary.new_failures:
+        yield "### New failures"
+        yield ""
+    for failure in summary.new_failures:
+        yield f"- {_words(failure_sentence(failure, backend))}"
+        case = failure.get("case") or {}
+        if re.fullmatch(r"[\w-]+", str(case.get("id", ""))):
+            yield f"  `adjudge replay {case['id']}`"
+    if summary.new_failures:
+        yield ""
+
+
+def _ledger_lines(summary: Summary) -> Iterator[str]:
+    if summary.stale:
+        yield "### Ledger"
+        yield ""
+        yield from (f"- {_words(ledger_sentence(record))}" for record in summary.stale)
+        yield ""
+
+
+def _unjudged_lines(summary: Summary) -> Iterator[str]:
+    names = [row.op for row in summary.rows.values() if not row.judged]
+    if names:
+        yield f"Not judged: {', '.join(map(_words, names))}."
+
+
+def _cut(lines: list[str]) -> str:
+    kept, left = [], MOST_BYTES - 200
+    for number, line in enumerate(lines):
+        left -= len(line.encode()) + 1
+        if left < 0:
+            kept += ["", f"Cut here: {len(lines) - number} more lines are in the report."]
+            break
+        kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+# -- annotations ---------------------------------------------------------------------------------------------------------------
+
+
+def annotate(summary: Summary, *, strict: bool = False) -> list[str]:
+    """Workflow commands that GitHub shows beside a job: one for each reason that the gate fails, as many as it shows."""
+    backend = str(summary.header.get("backend", ""))
+    errors = [(f"{f.get('blamed') or f['op']} is {f['verdict']}", failure_sentence(f, backend)) for f in summary.new_failures]
+    errors += [("ledger", ledger_sentence(record)) for record in summary.stale]
+    errors += [
+        ("adjudge's oracle in doubt", f"legs disagree on a program of {d.get('op', '?')}") for d in summary.disagreements
+    ]
+    if not errors and summary.status(strict):
+        errors = [(HEADLINES[summary.status(strict)].lower(), "; ".join(summary.reasons(strict)))]
+    if len(errors) > MOST_ANNOTATIONS:
+        more = len(errors) - MOST_ANNOTATIONS + 1
+        errors = [*errors[: MOST_ANNOTATIONS - 1], ("more", f"{more} more are in the report")]
+    return [f"::error title={_property(f'adjudge: {title}')}::{_data(message)}" for title, message in errors]
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def write_for_ci(
+    folder: Path, summary: Summary, *, strict: bool = False, surroundings: Mapping[str, str] = os.environ
+) -> list[str]:
+    """Write ``junit.xml`` and ``summary.md`` into a folder, and the latter to the job's summary as well.
+
+    Returns
+    -------
+    list of str
+        Annotations to print, where GitHub Actions reads what is printed.
+    """
+    text = job_summary(summary, strict=strict)
+    (folder / JUNIT).write_text(junit(summary, strict=strict), "utf-8")
+    (folder / MARKDOWN).write_text(text, "utf-8")
+    if file := surroundings.get("GITHUB_STEP_SUMMARY"):
+        with open(file, "a", encoding="utf-8") as step:
+            step.write(text)
+    return annotate(summary, strict=strict) if surroundings.get("GITHUB_ACTIONS") == "true" else []
