@@ -603,13 +603,13 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
 @click.argument("backends", metavar="[BACKEND]...", nargs=-1)
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
 @click.option("--history", type=click.Path(), metavar="DIR", help="Append the run to the history there.")
-@click.option("--gate", type=click.FloatRange(min=1), metavar="RATIO", help="Compare two sides: status 3 if the first is slower.")
+@click.option("--gate", type=click.FloatRange(min=1), metavar="RATIO", help="Compare two sides; status 3 if slower.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the records go.")
 def bench(backends: tuple[str, ...], ops: tuple[str, ...], history: str | None, gate: float | None, report_dir: str) -> int:
     """Time backprop, each answer judged right before: BACKEND as for `check`, and BACKEND@ENV in another environment.
 
-    With --gate the first BACKEND is compared with the second, or with itself, in turn: status 3 if it is more than RATIO times as
-    slow in some case, and stays so when measured again. Status 1 if an answer is wrong, 2 if nothing could be timed.
+    With --gate the first BACKEND is compared with the second, or with itself, in turn: status 3 if it is more than RATIO times
+    as slow in some case, and stays so when measured again. Status 1 if an answer is wrong, 2 if nothing could be timed.
     """
     from .bench.cases import OPS
     from .bench.run import run, status

@@ -218,8 +218,8 @@ SCRIPT = {
     },
 }
 
-#: How a program is timed (see `adjudge.bench.worker`): compiled, warm, and its arrays on the device. JAX's memory is not NumPy's:
-#: what the compiler has laid out says how much there is of it.
+#: How a program is timed (see `adjudge.bench.worker`): compiled, warm, and its arrays on the device. JAX's memory is not
+#: NumPy's: what the compiler has laid out says how much there is of it.
 TIMED = {
     "leaf": "{x} = jnp.array({x})",
     "passes": """

@@ -203,8 +203,8 @@ def supports(op: str) -> bool:
     return op not in OTHERWISE and (op in SPELLING or hasattr(torch, op))
 
 
-#: How a program is timed (see `adjudge.bench.worker`), on the arrays' own memory. PyTorch's is not NumPy's: its profiler tells of
-#: every piece that is taken and given back.
+#: How a program is timed (see `adjudge.bench.worker`), on the arrays' own memory. PyTorch's is not NumPy's: its profiler tells
+#: of every piece that is taken and given back.
 TIMED = {
     "import": """
         import json
@@ -248,7 +248,9 @@ TIMED = {
     "step": "{y} = torch.{op}({args})",
     "steps": {
         "einsum": "{y} = torch.einsum({subscripts}, {xs})",
-        "conv_nd": "{y} = (F.conv1d, F.conv2d, F.conv3d)[{0}.ndim - 3]({0}, {1}, None, {stride}, {padding} or 0, {dilation} or 1)",
+        "conv_nd": (
+            "{y} = (F.conv1d, F.conv2d, F.conv3d)[{0}.ndim - 3]({0}, {1}, None, {stride}, {padding} or 0, {dilation} or 1)"
+        ),
     },
 }  # fmt: skip
 

@@ -72,7 +72,7 @@ class Row:
         return ", ".join([" ".join([*spoken, self.operands]), *numbers])
 
 
-#: Small, where the library's own steps cost most; middle and large, where the arithmetic does; and layouts off the beaten track.
+#: Small, where the library's own steps cost most; middle and large, where the arithmetic does; layouts off the beaten track.
 CASES = (
     Row("matmul", "16x16 @ 16x16"),
     Row("matmul", "64x64 @ 64x64", ("C", "F")),
@@ -221,5 +221,6 @@ def differs(case: Case, value: np.ndarray, gradients: Sequence[np.ndarray | None
         if (wrong := got != right).any():
             at = tuple(int(n) for n in np.argwhere(wrong)[0])
             where = f"at {at} " if at else ""
-            return f"{name} is wrong in {wrong.sum()} of {wrong.size} elements: {where}it is {got[at]} and should be {right[at]}"
+            much = f"{wrong.sum()} of {wrong.size} elements"
+            return f"{name} is wrong in {much}: {where}it is {got[at]} and should be {right[at]}"
     return ""

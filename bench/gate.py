@@ -48,8 +48,8 @@ def decide(
     ----------
     cases : iterable
     measure : callable
-        ``measure(case, attempt)``: attempt 0 is the first, and each attempt is made in processes of its own. None where there is
-        nothing to be measured, which is no finding.
+        ``measure(case, attempt)``: attempt 0 is the first, and each attempt is made in processes of its own. None where
+        there is nothing to be measured, which is no finding.
     beyond : float
         The ratio that is still allowed.
     """

@@ -158,7 +158,8 @@ def _compare(crew: _Crew, every: Iterable[Case], beyond: float, emit: Emit) -> N
         emit({
             **crew.words("ratio", 0, case), "against": crew.sides[1].spec, "against_versions": crew.known[1],
             "ratio": said.ratio, "ratio_low": said.low, "ratio_high": said.high, "rounds": said.rounds,
-            "measured": [[c.ratio, c.low, c.high] for c in finding.measured], "beyond": beyond, "regression": finding.regression,
+            "measured": [[c.ratio, c.low, c.high] for c in finding.measured],
+            "beyond": beyond, "regression": finding.regression,
         })  # fmt: skip
 
 

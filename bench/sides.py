@@ -22,8 +22,8 @@ from .cases import Case, differs
 
 __all__ = ["THREADS", "Side", "Untimed", "Worker", "default_sides", "threads"]
 
-#: What bounds the threads of BLAS, OpenMP and XLA. One thread unless the user has said otherwise: what is compared is arithmetic
-#: on the same number of cores, and one is what a busy machine can give.
+#: What bounds the threads of BLAS, OpenMP and XLA. One thread unless the user has said otherwise: what is compared is
+#: arithmetic on the same number of cores, and one is what a busy machine can give.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: No question takes longer than this many seconds, compilers included.
 PATIENCE = 120.0

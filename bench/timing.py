@@ -126,7 +126,8 @@ class Comparison:
         >>> Comparison.of([1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7])
         Comparison(ratio=1.35, low=1.0, high=1.7, rounds=8)
         """
-        return cls(*(round(x, 12) for x in median_interval(ratios, RATIO_CONFIDENCE)), len(ratios))
+        ratio, low, high = (round(x, 12) for x in median_interval(ratios, RATIO_CONFIDENCE))
+        return cls(ratio, low, high, len(ratios))
 
 
 def compare(first: Worker, second: Worker, case: Case, beyond: float) -> Comparison:

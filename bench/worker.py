@@ -15,6 +15,7 @@ output. The program comes as source code in the library's own words: a function 
     (if its memory is not NumPy's) a function that says how many bytes one ``total`` holds at most beyond what it was given.
 """
 
+import contextlib
 import gc
 import importlib.metadata
 import json
@@ -24,11 +25,13 @@ import platform
 import sys
 import time
 import tracemalloc
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 
-def laid_out(data, layout):
+def laid_out(data: np.ndarray, layout: str) -> np.ndarray:
     """A copy of an array that lies in memory as told."""
     if layout == "F":
         return np.array(data, order="F")
@@ -46,28 +49,28 @@ def laid_out(data, layout):
 class Bench:
     """What is being timed."""
 
-    def __init__(self):
-        self.runs, self.answer = {}, None
+    def __init__(self) -> None:
+        self.passes: dict[str, Any] = {}
+        self.runs: dict[str, Any] = {}
+        self.answer: Any = None
 
-    def hello(self, packages):
+    def hello(self, packages: Sequence[str]) -> dict[str, Any]:
         """Versions: Python's, NumPy's, and of the packages named."""
         found = {}
         for package in packages:
-            try:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
                 found[package] = importlib.metadata.version(package)
-            except importlib.metadata.PackageNotFoundError:
-                pass
         return {"python": platform.python_version(), "numpy": np.__version__, "versions": found}
 
-    def prepare(self, source, arrays, layouts, multiply_adds):
-        """Make everything ready, the compiler's work included; for the limit a product of matrices with as many multiply-adds."""
+    def prepare(self, source: str, arrays: str, layouts: Sequence[str], multiply_adds: int) -> dict[str, Any]:
+        """Make everything ready, the compiler's work included; the limit is a matrix product with as many multiply-adds."""
         self.runs, self.answer = {}, None
         gc.unfreeze()
         gc.collect()
         with np.load(arrays) as given:
             inputs = [laid_out(given[f"input{n}"], layout) for n, layout in enumerate(layouts)]
             cotangent = given["cotangent"]
-        words = {"np": np, "time": time, "COTANGENT": cotangent}
+        words: dict[str, Any] = {"np": np, "time": time, "COTANGENT": cotangent}
         exec(compile(source, "<passes>", "exec"), words)
         self.passes = words["passes"](*inputs)
         n = max(1, round(multiply_adds ** (1 / 3)))
@@ -79,7 +82,7 @@ class Bench:
         gc.freeze()  # what is there to stay need not be looked through again and again
         return {"limit_flops": 2 * n**3, "compile_s": self.passes.get("compile_s")}
 
-    def calibrate(self, seconds):
+    def calibrate(self, seconds: float) -> dict[str, int]:
         """How many passes of each kind take about so long, one at least."""
         counts = {}
         for kind, run in self.runs.items():
@@ -91,7 +94,7 @@ class Bench:
             counts[kind] = max(1, round(seconds / best))
         return counts
 
-    def time(self, kind, passes):
+    def time(self, kind: str, passes: int) -> dict[str, float]:
         """Seconds that one pass takes, on the average of so many."""
         run = self.runs[kind]
         start = time.perf_counter()
@@ -102,17 +105,17 @@ class Bench:
             self.answer = answer
         return {"seconds": seconds}
 
-    def write(self, to):
+    def write(self, to: str) -> dict[str, int]:
         """Write value and gradients of the last pass to a file; of a pass of its own where there is none yet."""
         if self.answer is None:
             self.answer = self.runs["total"]()
         value, gradients = self.passes["arrays"](self.answer)
-        given = {f"gradient{n}": np.asarray(g) for n, g in enumerate(gradients) if g is not None}
+        given: dict[str, Any] = {f"gradient{n}": np.asarray(g) for n, g in enumerate(gradients) if g is not None}
         np.savez(to, value=np.asarray(value), **given)
         return {"gradients": len(gradients)}
 
-    def peak(self):
-        """Bytes that one pass holds at most beyond what it was given, and who counted them."""
+    def peak(self) -> dict[str, int]:
+        """Bytes that one pass holds at most beyond what it was given."""
         self.answer = None
         if "peak" in self.passes:
             return {"bytes": int(self.passes["peak"]())}
@@ -128,7 +131,7 @@ class Bench:
         return {"bytes": most - before}
 
 
-def main():
+def main() -> None:
     """Answer until nobody asks any more."""
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -43,8 +43,8 @@ A backend that wants its cases to have scripts has a table ``SCRIPT`` of templat
 A backend that wants to be timed has a table ``TIMED`` of templates besides, which go before those of ``SCRIPT``. It needs
 
 ``passes``
-    a function ``passes({inputs})`` that prepares what is to be timed; the slots are those of ``run``, and what it has to return is
-    told in `adjudge.bench.worker`.
+    a function ``passes({inputs})`` that prepares what is to be timed; the slots are those of ``run``, and what it has to return
+    is told in `adjudge.bench.worker`.
 '''
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def passes(program: Program, backend: Any) -> str | None:
         return None
     words = {**getattr(backend, "SCRIPT", {}), **timed}
     try:
-        text = _run(program, {**words, "run": words["passes"]})
+        text = _run(program, words["passes"], words)
         head = textwrap.dedent(words["import"]).strip().split("\n")
     except (LookupError, ValueError) as problem:
         raise ScriptError(f"the TIMED of backend {backend.name} cannot be filled in: {problem!r}") from problem

@@ -15,8 +15,8 @@ SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 #: What the columns are, in one line.
 LEGEND = (
-    "forward and backward (95 % interval), of it forward, how many times as long both take; share of what NumPy's matrix product"
-    " does on as many multiply-adds; memory at most; time to compile"
+    "forward and backward (95 % interval), of it forward, how many times as long both take; share of what NumPy's matrix"
+    " product does on as many multiply-adds; memory at most; time to compile"
 )
 
 
@@ -67,7 +67,8 @@ class Timings:
         self._header = header
         place = header["environment"]
         bound = "; ".join(f"{k}={v}" for k, v in place["threads"].items())
-        self._line(f"{place['cpu']}, {place['cores']} cores; NumPy {place['numpy']} with {place['blas'] or 'unknown BLAS'}; {bound}")
+        blas = place["blas"] or "unknown BLAS"
+        self._line(f"{place['cpu']}, {place['cores']} cores; NumPy {place['numpy']} with {blas}; {bound}")
         if header["gate"] is None:
             self._line(LEGEND, "dim")
 
@@ -117,13 +118,16 @@ class Timings:
         if record.get("interrupted"):
             self._line(f"INTERRUPTED after {done} cases, {seconds}", "bold yellow")
         elif self._failures:
-            self._line(f"FAILED: {len(self._failures)} answers that are wrong or do not come have no timing; {seconds}", "bold red")
+            few = f"{len(self._failures)} answers"
+            self._line(f"FAILED: {few} that are wrong or do not come have no timing; {seconds}", "bold red")
         elif self._regressions:
             few = f"{len(self._regressions)} of {done} cases"
-            self._line(f"SLOWER: {few} take more than {gate} times as long, every time they were measured; {seconds}", "bold red")
+            again = "every time they were measured"
+            self._line(f"SLOWER: {few} take more than {gate} times as long, {again}; {seconds}", "bold red")
         elif not done:
             self._line(f"NO VERDICT: nothing could be timed; {seconds}", "bold yellow")
         elif gate is not None:
-            self._line(f"PASSED: in none of {done} cases does it persist that more than {gate} times as long is taken; {seconds}", "bold green")
+            none = f"in none of {done} cases"
+            self._line(f"PASSED: {none} does it persist that more than {gate} times as long is taken; {seconds}", "bold green")
         else:
             self._line(f"{done} timings, each of an answer that is exactly right; {seconds}")

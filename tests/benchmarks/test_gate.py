@@ -69,7 +69,8 @@ def status(folder: Path, *sides: str) -> int:
 @pytest.mark.parametrize("planted", [True, False], ids=["a planted slowdown", "A/A"])
 def test_the_gate_fires_on_a_slowdown_and_not_on_noise(planted: bool, tmp_path: Path, benchmark: Any) -> None:
     python = slowed_mygrad(tmp_path, 1.3)
-    place = subprocess.run([str(python), "-c", "import mygrad; print(mygrad.__file__)"], capture_output=True, text=True, check=True)
+    command = [str(python), "-c", "import mygrad; print(mygrad.__file__)"]
+    place = subprocess.run(command, capture_output=True, text=True, check=True)
     assert Path(place.stdout.strip()).is_relative_to(tmp_path)
     if not benchmark.enabled:
         benchmark(lambda: None)
