@@ -631,6 +631,8 @@ def bench(backends: tuple[str, ...], ops: tuple[str, ...], history: str | None, 
         records, kept = Records(Path(report_dir) / BENCH_FILE, anew=True), list[dict[str, Any]]()
     except OSError as problem:
         _refuse(f"the records cannot be written to {report_dir}: {problem.strerror}; --report-dir names another place")
+    if history is not None:
+        _history_folder(Path(history))
     timings = Timings(make_console())
 
     def emit(record: dict[str, Any]) -> None:
@@ -648,12 +650,17 @@ def bench(backends: tuple[str, ...], ops: tuple[str, ...], history: str | None, 
     return status(kept)
 
 
-def _into_history(folder: Path, kept: Sequence[Mapping[str, Any]]) -> None:
-    """Append a run's records to a history."""
+def _history_folder(folder: Path) -> None:
+    """Make sure, before anything is measured, that there is a place for it."""
     try:
-        records = Records(folder / f"bench-{kept[0]['run']}.ndjson", anew=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         _refuse(f"the history cannot be written to {folder}: {problem.strerror}; --history names another place")
+
+
+def _into_history(folder: Path, kept: Sequence[Mapping[str, Any]]) -> None:
+    """Append a run's records to a history."""
+    records = Records(folder / f"bench-{kept[0]['run']}.ndjson", anew=True)
     for record in kept:
         records.append(record)
     records.close()

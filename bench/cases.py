@@ -205,7 +205,7 @@ def differs(case: Case, value: np.ndarray, gradients: Sequence[np.ndarray | None
     >>> differs(case, case.truth.value.astype("float64"), right)
     ''
     >>> differs(case, case.truth.value.astype("float64"), [-right[0], right[1]])
-    'the gradient of a is wrong in 4 of 4 elements: at (0, 0) it is 2.0 and should be -2'
+    'the gradient of a is wrong in 4 of 4 elements: at (0, 0) it is 4.0 and should be -4'
     """
     names = ["the value", *(f"the gradient of {chr(ord('a') + n)}" for n in range(len(case.truth.inputs)))]
     expected = [case.truth.value, *case.truth.gradients]

@@ -28,7 +28,12 @@ import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+try:
+    import numpy as np
+except ModuleNotFoundError as missing:
+    sys.stdin.readline()
+    print(json.dumps({"missing": missing.name}), flush=True)
+    sys.exit(0)
 
 
 def laid_out(data: np.ndarray, layout: str) -> np.ndarray:
