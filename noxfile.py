@@ -1,5 +1,8 @@
 """Sessions: what can be done with this checkout, one sentence each (`nox -l`)."""
 
+import os
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["tests"]
@@ -7,6 +10,12 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.needs_version = ">=2024.10"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+
+#: MyGrad's releases, each with a NumPy of its time that it works with.
+RELEASES = {
+    "2.0.0": "1.23.5", "2.0.1": "1.23.5", "2.0.2": "1.23.5", "2.1.0": "1.23.5",
+    "2.2.0": "1.26.4", "2.3.0": "2.4.6", "2.4.0": "2.4.6", "2.5.0": "2.4.6",
+}  # fmt: skip
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -32,9 +41,23 @@ def conformance(session: nox.Session, backend: str) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Time certificates against the usual gradient checkers, in one run."""
-    session.install(".[mygrad,jax,torch]", *group("test"))
+    """Time certificates against the usual gradient checkers, and backprop of every backend, in one run."""
+    session.install(".[mygrad,jax,torch,autograd]", *group("test"))
     session.run("pytest", "tests/benchmarks", "--benchmark-enable", "--benchmark-only", "-s", *session.posargs)
+
+
+@nox.session
+def releases(session: nox.Session) -> None:
+    """Time MyGrad's releases, each in an environment of its own, into one history."""
+    session.install(".[mygrad]")
+    for release, numpy in RELEASES.items():
+        place = Path(session.create_tmp()) / f"mygrad-{release}"
+        python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        session.run("python", "-m", "venv", "--clear", str(place))
+        packages = (f"mygrad=={release}", f"numpy=={numpy}", "typing_extensions")
+        session.run(str(python), "-m", "pip", "install", "--quiet", "--no-deps", *packages, external=True)
+        where = ("--history", ".adjudge/history", "--report-dir", f"adjudge-report/mygrad-{release}")
+        session.run("adjudge", "bench", f"mygrad@{place}", *where, *session.posargs)
 
 
 @nox.session
