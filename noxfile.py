@@ -57,7 +57,8 @@ def releases(session: nox.Session) -> None:
         packages = (f"mygrad=={release}", f"numpy=={numpy}", "typing_extensions")
         session.run(str(python), "-m", "pip", "install", "--quiet", "--no-deps", *packages, external=True)
         where = ("--history", ".adjudge/history", "--report-dir", f"adjudge-report/mygrad-{release}")
-        session.run("adjudge", "bench", f"mygrad@{place}", *where, *session.posargs)
+        # A release with a wrong answer (status 1) has no timing of it, and that is on record: the others go on.
+        session.run("adjudge", "bench", f"mygrad@{place}", *where, *session.posargs, success_codes=[0, 1])
 
 
 @nox.session
