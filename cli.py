@@ -42,6 +42,8 @@ __all__ = ["main"]
 #: Exit statuses, as the interface has them.
 PASSED, FAILED, NO_VERDICT, SKIPPED, INTERRUPTED = 0, 1, 2, 125, 130
 REPORT_DIR = "adjudge-report"
+#: The name of the file that benchmarks' records go to, in a report folder.
+BENCH_FILE = "bench.ndjson"
 
 
 class Refusal(click.ClickException):
@@ -628,6 +630,76 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
     else:
         console.print(f"\nThere is no script: {_unwritten(judged)}.")
     return status
+
+
+# -- bench ---------------------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("backends", metavar="[BACKEND]...", nargs=-1)
+@click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
+@click.option("--history", type=click.Path(), metavar="DIR", help="Append the run to the history there.")
+@click.option("--gate", type=click.FloatRange(min=1), metavar="RATIO", help="Compare two sides; status 3 if slower.")
+@click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the records go.")
+def bench(backends: tuple[str, ...], ops: tuple[str, ...], history: str | None, gate: float | None, report_dir: str) -> int:
+    """Time backprop, each answer judged right before: BACKEND as for `check`, and BACKEND@ENV in another environment.
+
+    With --gate the first BACKEND is compared with the second, or with itself, in turn: status 3 if it is more than RATIO times
+    as slow in some case, and stays so when measured again. Status 1 if an answer is wrong, 2 if nothing could be timed.
+    """
+    from .bench.cases import OPS
+    from .bench.run import run, status
+    from .bench.sides import Side, default_sides
+    from .reports.timings import Timings
+
+    for op in ops:
+        if op not in OPS:
+            _refuse(f"no benchmark is of op {op!r}{_near(op, OPS, _listed(OPS))}")
+    if gate is not None and not 1 <= len(backends) <= 2:
+        _refuse(f"--gate compares one backend with another, or with itself: {len(backends)} are given")
+    try:
+        sides = [Side.of(spec) for spec in backends] or default_sides()
+    except BackendError as problem:
+        _refuse(str(problem))
+    if gate is not None and len(sides) == 1:
+        sides *= 2
+    try:
+        records, kept = Records(Path(report_dir) / BENCH_FILE, anew=True), list[dict[str, Any]]()
+    except OSError as problem:
+        _refuse(f"the records cannot be written to {report_dir}: {problem.strerror}; --report-dir names another place")
+    if history is not None:
+        _history_folder(Path(history))
+    timings = Timings(make_console())
+
+    def emit(record: dict[str, Any]) -> None:
+        records.append(record)
+        kept.append(record)
+        timings.record(record)
+
+    try:
+        run(sides, ops, gate, emit)
+    finally:
+        records.close()
+    if history is not None:
+        _into_history(Path(history), kept)
+    click.echo(f"records: {Path(report_dir) / BENCH_FILE}")
+    return status(kept)
+
+
+def _history_folder(folder: Path) -> None:
+    """Make sure, before anything is measured, that there is a place for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        _refuse(f"the history cannot be written to {folder}: {problem.strerror}; --history names another place")
+
+
+def _into_history(folder: Path, kept: Sequence[Mapping[str, Any]]) -> None:
+    """Append a run's records to a history."""
+    records = Records(folder / f"bench-{kept[0]['run']}.ndjson", anew=True)
+    for record in kept:
+        records.append(record)
+    records.close()
 
 
 # -- ledger --------------------------------------------------------------------------------------------------------------------

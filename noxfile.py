@@ -1,6 +1,7 @@
 """Sessions: what can be done with this checkout, one sentence each (`nox -l`)."""
 
 import json
+import os
 from pathlib import Path
 
 import nox
@@ -14,6 +15,12 @@ BACKENDS = ("mygrad", "jax", "torch", "autograd", "reference")
 #: The libraries among them that are extras of the package.
 EXTRAS = tuple(name for name in PROJECT["project"]["optional-dependencies"] if name in BACKENDS)
 REPORTS = "adjudge-report"
+
+#: MyGrad's releases, each with a NumPy of its time that it works with.
+RELEASES = {
+    "2.0.0": "1.23.5", "2.0.1": "1.23.5", "2.0.2": "1.23.5", "2.1.0": "1.23.5",
+    "2.2.0": "1.26.4", "2.3.0": "2.4.6", "2.4.0": "2.4.6", "2.5.0": "2.4.6",
+}  # fmt: skip
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -67,9 +74,24 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """Time certificates, the reference and backprop against other libraries, in one run."""
+    """Time certificates, the reference, and backprop of every backend, against each other in one run."""
     install(session, *EXTRAS, groups=("test",))
     session.run("pytest", "tests/benchmarks", "--benchmark-enable", "--benchmark-only", "-s", *session.posargs)
+
+
+@nox.session
+def releases(session: nox.Session) -> None:
+    """Time MyGrad's releases, each in an environment of its own, into one history."""
+    session.install(".[mygrad]")
+    for release, numpy in RELEASES.items():
+        place = Path(session.create_tmp()) / f"mygrad-{release}"
+        python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        session.run("python", "-m", "venv", "--clear", str(place))
+        packages = (f"mygrad=={release}", f"numpy=={numpy}", "typing_extensions")
+        session.run(str(python), "-m", "pip", "install", "--quiet", "--no-deps", *packages, external=True)
+        where = ("--history", ".adjudge/history", "--report-dir", f"{REPORTS}/mygrad-{release}")
+        # A release with a wrong answer (status 1) has no timing of it, and that is on record: the others go on.
+        session.run("adjudge", "bench", f"mygrad@{place}", *where, *session.posargs, success_codes=[0, 1])
 
 
 @nox.session

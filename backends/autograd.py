@@ -157,3 +157,22 @@ SCRIPT = {
         "einsum": "{y} = anp.einsum({subscripts}, {xs})",
     },
 }
+
+#: How a program is timed (see `adjudge.bench.worker`): forwards alone autograd has nothing to trace.
+TIMED = {
+    "passes": """
+        def passes({inputs}):
+            def program(variables):
+                ({variables},) = variables
+                {steps}
+                return {out}
+
+            given = ({variables},)
+
+            def total():
+                pull, value = make_vjp(program)(given)
+                return value, pull(COTANGENT)
+
+            return dict(forward=lambda: program(given), total=total, arrays=lambda both: both)
+    """,
+}

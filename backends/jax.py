@@ -217,3 +217,35 @@ SCRIPT = {
         ),
     },
 }
+
+#: How a program is timed (see `adjudge.bench.worker`): compiled, warm, and its arrays on the device. JAX's memory is not
+#: NumPy's: what the compiler has laid out says how much there is of it.
+TIMED = {
+    "leaf": "{x} = jnp.array({x})",
+    "passes": """
+        def passes({inputs}):
+            {leaves}
+            seed = jnp.array(COTANGENT)
+
+            def program({variables}):
+                {steps}
+                return jnp.asarray({out})
+
+            def both(seed, {variables}):
+                value, pull = jax.vjp(program, {variables})
+                return value, pull(seed)
+
+            value = jax.jit(program).lower({variables}).compile()
+            start = time.perf_counter()
+            all_of_it = jax.jit(both).lower(seed, {variables}).compile()
+            compile_s = time.perf_counter() - start
+            room = all_of_it.memory_analysis()
+            return dict(
+                forward=lambda: value({variables}).block_until_ready(),
+                total=lambda: jax.block_until_ready(all_of_it(seed, {variables})),
+                arrays=lambda answer: answer,
+                compile_s=compile_s,
+                peak=lambda: room.temp_size_in_bytes + room.output_size_in_bytes,
+            )
+    """,
+}

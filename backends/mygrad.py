@@ -118,7 +118,7 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
 
 
 #: How a case is written in MyGrad's words (see `adjudge.reports.script`).
-SCRIPT = {
+SCRIPT: dict[str, Any] = {
     "import": "import mygrad as mg",
     "leaf": "{x} = mg.tensor({x}, constant={constant}, copy=False)",
     "run": """
@@ -160,4 +160,25 @@ SCRIPT = {
             "{y} = negative_log_likelihood({0}, {1}, weights=([{xs}, None])[2])"
         ),
     },
+}
+
+#: How a program is timed (see `adjudge.bench.worker`): as its users write it, leaves made once; in words that every release
+#: from 2.0.0 on has, which forgot to export ``matmul``.
+TIMED = {
+    "steps": SCRIPT["steps"] | {"matmul": "{y} = {0} @ {1}"},
+    "passes": """
+        def passes({inputs}):
+            {leaves}
+
+            def forward():
+                {steps}
+                return {out}
+
+            def total():
+                {out} = forward()
+                {out}.backward(COTANGENT)
+                return {out}, ({gradients},)
+
+            return dict(forward=forward, total=total, arrays=lambda both: (both[0].data, both[1]))
+    """,
 }

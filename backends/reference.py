@@ -44,3 +44,28 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
             np.array(values[-1]),
             [None if g is None else np.array(g, i.data.dtype) for i, g in zip(program.inputs, gradients, strict=True)],
         )
+
+
+#: How a program is timed (see `adjudge.bench.worker`): by the tensor that its users meet.
+TIMED = {
+    "import": "from adjudge.oracle import reference as ref",
+    "leaf": "{x} = ref.tensor({x}, constant={constant}, copy=False)",
+    "gradient": "{x}.grad",
+    "passes": """
+        def passes({inputs}):
+            {leaves}
+
+            def forward():
+                {steps}
+                return {out}
+
+            def total():
+                {out} = forward()
+                {out}.backward(COTANGENT)
+                return {out}, ({gradients},)
+
+            return dict(forward=forward, total=total, arrays=lambda both: (both[0].data, both[1]))
+    """,
+    "step": "{y} = ref.{op}({args})",
+    "steps": {"einsum": "{y} = ref.einsum({subscripts}, {xs})", "conv_nd": "{y} = ref.nnet.conv_nd({args})"},
+}

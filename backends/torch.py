@@ -203,6 +203,58 @@ def supports(op: str) -> bool:
     return op not in OTHERWISE and (op in SPELLING or hasattr(torch, op))
 
 
+#: How a program is timed (see `adjudge.bench.worker`), on the arrays' own memory. PyTorch's is not NumPy's: its profiler tells
+#: of every piece that is taken and given back.
+TIMED = {
+    "import": """
+        import json
+        import tempfile
+
+        import torch
+        from torch.nn import functional as F
+        from torch.profiler import ProfilerActivity, profile
+    """,
+    "leaf": "{x} = torch.from_numpy({x}).requires_grad_(not {constant})",
+    "passes": """
+        def passes({inputs}):
+            {leaves}
+            seed = torch.from_numpy(COTANGENT)
+
+            def forward():
+                {steps}
+                return {out}
+
+            def total():
+                {out} = forward()
+                return {out}, torch.autograd.grad({out}, [{variables}], seed)
+
+            def peak():
+                with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+                    total()
+                with tempfile.TemporaryDirectory() as folder:
+                    seen.export_chrome_trace(folder + "/trace.json")
+                    with open(folder + "/trace.json") as file:
+                        events = json.load(file)["traceEvents"]
+                told = [event["args"] for event in events if event["name"] == "[memory]"]
+                return max(t["Total Allocated"] for t in told) - told[0]["Total Allocated"] + told[0]["Bytes"]
+
+            return dict(
+                forward=forward,
+                total=total,
+                arrays=lambda both: (both[0].detach().numpy(), [g.numpy() for g in both[1]]),
+                peak=peak,
+            )
+    """,
+    "step": "{y} = torch.{op}({args})",
+    "steps": {
+        "einsum": "{y} = torch.einsum({subscripts}, {xs})",
+        "conv_nd": (
+            "{y} = (F.conv1d, F.conv2d, F.conv3d)[{0}.ndim - 3]({0}, {1}, None, {stride}, {padding} or 0, {dilation} or 1)"
+        ),
+    },
+}  # fmt: skip
+
+
 def _as_tensors(operands: Sequence[Any]) -> list[Any]:
     """Numbers as tensors of the dtype that PyTorch gives them beside the tensors there are."""
     beside = next((x for x in operands if isinstance(x, torch.Tensor)), torch.zeros((), dtype=torch.float64))

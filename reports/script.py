@@ -39,6 +39,12 @@ A backend that wants its cases to have scripts has a table ``SCRIPT`` of templat
     the same for a step with NumPy's ``where=``: {xs} are the operands without the last, which is {under}.
 ``cast``
     where the library has no ``dtype=``: how an operand {x} is brought to {dtype} first.
+
+A backend that wants to be timed has a table ``TIMED`` of templates besides, which go before those of ``SCRIPT``. It needs
+
+``passes``
+    a function ``passes({inputs})`` that prepares what is to be timed; the slots are those of ``run``, and what it has to return
+    is told in `adjudge.bench.worker`.
 '''
 
 from __future__ import annotations
@@ -54,7 +60,7 @@ from ..oracle.program import Input, Program, as_tuple, decode_index, letter
 from ..oracle.reference import forward
 from .case import Arrays, Case
 
-__all__ = ["ScriptError", "array_words", "script"]
+__all__ = ["ScriptError", "array_words", "passes", "script"]
 
 #: The width of a script's lines, as far as arrays go.
 WIDTH = 100
@@ -85,6 +91,36 @@ def script(case: Case, backend: Any) -> str | None:
         return _written(case, backend, words)
     except (LookupError, ValueError) as problem:
         raise ScriptError(f"the SCRIPT of backend {backend.name} cannot be filled in: {problem!r}") from problem
+
+
+def passes(program: Program, backend: Any) -> str | None:
+    """Source of a function that prepares a program to be timed in a library's own words.
+
+    Parameters
+    ----------
+    program : Program
+        Its inputs' data are left out: the function takes them.
+    backend : Backend
+        Its ``TIMED`` says how; None comes back where it has none.
+
+    Raises
+    ------
+    ScriptError
+        If a template lacks, or asks for what there is not.
+    """
+    timed = getattr(backend, "TIMED", None)
+    if timed is None:
+        return None
+    words = {**getattr(backend, "SCRIPT", {}), **timed}
+    try:
+        text = _run(program, words["passes"], words)
+        head = textwrap.dedent(words["import"]).strip().split("\n")
+    except (LookupError, ValueError) as problem:
+        raise ScriptError(f"the TIMED of backend {backend.name} cannot be filled in: {problem!r}") from problem
+    # A step may bring imports of its own: they are not what is timed.
+    brought = [line for line in text.split("\n") if line.lstrip().startswith(("from ", "import "))]
+    lines = [line for line in text.split("\n") if line not in brought]
+    return "\n".join([*dict.fromkeys([*head, *map(str.strip, brought)]), "", "", *lines]) + "\n"
 
 
 def _written(case: Case, backend: Any, words: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The arrows between rooms go one way."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,14 @@ ALLOWED = {
     "strategies": {"strategies", "oracle"},
     "backends": {"backends", "oracle", "adjudge"},
     "reports": {"reports", "oracle", "adjudge"},
+    "bench": {"bench", "backends", "reports", "oracle", "adjudge"},
 }
 #: Third-party packages that a room must not know.
 FORBIDDEN = {
     "oracle": {"hypothesis", "pytest", "mygrad", "jax", "torch", "autograd"},
     "reports": {"hypothesis", "pytest", "mygrad", "jax", "torch", "autograd", "flint"},
     "strategies": {"pytest", "mygrad", "jax", "torch", "autograd", "flint"},
+    "bench": {"hypothesis", "pytest", "mygrad", "jax", "torch", "autograd", "flint"},
 }
 
 
@@ -53,6 +56,10 @@ def test_a_room_imports_only_from_rooms_below_it(room: str) -> None:
 def test_a_room_does_not_know_these_packages(room: str) -> None:
     for path in (ROOT / room).rglob("*.py"):
         assert not imports(path) & FORBIDDEN[room], f"{path} imports {imports(path) & FORBIDDEN[room]}"
+
+
+def test_what_is_timed_runs_where_there_is_only_numpy() -> None:
+    assert imports(ROOT / "bench" / "worker.py") <= {"numpy", *sys.stdlib_module_names}
 
 
 def test_the_reader_of_imports_sees_relative_ones(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""When a performance gate fires: only for a slowdown that is beyond the limit for certain, and again, and again.
+
+One measurement is not enough, however narrow its interval: a process may be unlucky for as long as it lives, in how its memory
+lies, or in what else the machine does just then. So each case whose interval lies beyond the limit is measured again in fresh
+processes, and only what lies beyond it every time is a regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .timing import Comparison
+
+__all__ = ["REPEATS", "Finding", "decide"]
+
+#: How many times a suspect is measured again.
+REPEATS = 2
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a gate knows of one case: every measurement of it, the first one first."""
+
+    measured: tuple[Comparison, ...]
+    beyond: float
+
+    @property
+    def regression(self) -> bool:
+        """Whether the ratio was beyond the limit every time, and often enough."""
+        return len(self.measured) > REPEATS and all(c.low > self.beyond for c in self.measured)
+
+    @property
+    def said(self) -> Comparison:
+        """The measurement that speaks most for the first side: what persists is at least that."""
+        return min(self.measured, key=lambda c: c.low)
+
+
+def decide(
+    cases: Iterable[Key], measure: Callable[[Key, int], Comparison | None], beyond: float
+) -> Iterator[tuple[Key, Finding]]:
+    """Measure all cases, and the suspects among them again; yields what is known of each as soon as it is decided.
+
+    Parameters
+    ----------
+    cases : iterable
+    measure : callable
+        ``measure(case, attempt)``: attempt 0 is the first, and each attempt is made in processes of its own. None where
+        there is nothing to be measured, which is no finding.
+    beyond : float
+        The ratio that is still allowed.
+    """
+    suspects: list[tuple[Key, tuple[Comparison, ...]]] = []
+    for case in cases:
+        first = measure(case, 0)
+        if first is None:
+            continue
+        if first.low > beyond:
+            suspects.append((case, (first,)))
+        else:
+            yield case, Finding((first,), beyond)
+    for attempt in range(1, REPEATS + 1):
+        before, suspects = suspects, []
+        for case, measured in before:
+            again = measure(case, attempt)
+            measured = measured if again is None else (*measured, again)
+            if again is not None and again.low > beyond and attempt < REPEATS:
+                suspects.append((case, measured))
+            else:
+                yield case, Finding(measured, beyond)

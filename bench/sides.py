@@ -1,0 +1,279 @@
+"""Sides: a backend in some environment, and the worker process that its passes run in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..backends import SHIPPED, Backend, BackendError, LibraryMissing, UnknownBackend, load
+from ..reports.script import ScriptError, passes
+from .cases import Case, differs
+
+__all__ = ["THREADS", "Side", "Untimed", "Worker", "default_sides", "threads"]
+
+#: What bounds the threads of BLAS, OpenMP and XLA. One thread unless the user has said otherwise: what is compared is
+#: arithmetic on the same number of cores, and one is what a busy machine can give.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+#: No question takes longer than this many seconds, compilers included.
+PATIENCE = 120.0
+
+
+class Untimed(Exception):
+    """A side has no timing of a case: `verdict` is "unsupported", "wrong" or "crash", and the message says why.
+
+    Where a worker found that out, `worker` is it.
+    """
+
+    def __init__(self, verdict: str, reason: str, worker: Worker | None = None) -> None:
+        super().__init__(reason)
+        self.verdict, self.worker = verdict, worker
+
+
+def threads() -> dict[str, str]:
+    """How many threads each library may take, as environment variables."""
+    given = os.environ.get("OMP_NUM_THREADS") or "1"
+    return {name: os.environ.get(name) or given for name in THREADS}
+
+
+def _environment(alien: bool) -> dict[str, str]:
+    """A worker's environment; another interpreter finds its packages where it is used to, ours where we do."""
+    own = {**os.environ, **threads()}
+    count = own["OMP_NUM_THREADS"]
+    if count == "1":
+        own["XLA_FLAGS"] = f"{own.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+    own["PJRT_NPROC"] = own["NPROC"] = count  # the size of XLA's own pool
+    own.pop("PYTHONHOME", None)
+    own.pop("PYTHONPATH", None)
+    if not alien:
+        own["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    return own
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison.
+
+    Parameters
+    ----------
+    spec : str
+        What the user typed: a backend as `adjudge.backends.load` knows it, and perhaps ``@`` and the place of another
+        environment or its Python.
+    backend : Backend, optional
+        None where its library is not installed.
+    python : str
+        The interpreter.
+    alien : bool
+        Whether that is not the one that adjudge runs in.
+    lacking : str
+        Why it cannot be timed at all, if so.
+    """
+
+    spec: str
+    backend: Backend | None
+    python: str
+    alien: bool = False
+    lacking: str = ""
+
+    @classmethod
+    def of(cls, spec: str) -> Side:
+        """What the user means.
+
+        Raises
+        ------
+        BackendError
+            Where there is no such backend, or no such environment.
+        """
+        name, at, place = spec.partition("@")
+        python = _python(spec, place) if at else sys.executable
+        try:
+            backend = load(name)
+        except LibraryMissing as missing:
+            return cls(spec, None, python, bool(at), str(missing))
+        lacking = "" if hasattr(backend, "TIMED") else f"backend {backend.name} does not say how its passes are timed (TIMED)"
+        return cls(spec, backend, python, bool(at), lacking)
+
+    @property
+    def name(self) -> str:
+        """The backend's name."""
+        return self.backend.name if self.backend is not None else self.spec.partition("@")[0]
+
+    def source(self, case: Case) -> str:
+        """The case in the library's words."""
+        assert self.backend is not None
+        supports = getattr(self.backend, "supports", None)
+        if supports is not None and not supports(case.row.op):
+            raise Untimed("unsupported", f"{self.backend.name} has no {case.row.op}")
+        try:
+            text = passes(case.program, self.backend)
+        except ScriptError as problem:
+            raise Untimed("unsupported", str(problem)) from problem
+        assert text is not None
+        return text
+
+
+def _python(spec: str, place: str) -> str:
+    path = Path(place).expanduser()
+    found = [p for p in (path / "bin" / "python", path / "Scripts" / "python.exe") if p.is_file()] if path.is_dir() else [path]
+    if not place or not found or not found[0].is_file() or not os.access(found[0], os.X_OK):
+        raise UnknownBackend(f"{spec!r} names no Python: after @ comes an environment's folder or its bin/python")
+    return str(found[0].absolute())
+
+
+def default_sides() -> list[Side]:
+    """All shipped backends that say how they are timed, and those whose library is missing, here."""
+    sides = []
+    for name in SHIPPED:
+        try:
+            side = Side.of(name)
+        except BackendError as problem:
+            side = Side(name, None, sys.executable, lacking=str(problem))
+        if side.backend is None or hasattr(side.backend, "TIMED"):
+            sides.append(side)
+    return sides
+
+
+class Worker:
+    """A side's process; a context, at whose end the process has gone.
+
+    Parameters
+    ----------
+    side : Side
+        One that can be timed.
+    """
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.folder = tempfile.TemporaryDirectory(prefix="adjudge-bench-")
+        self._errors = open(Path(self.folder.name) / "errors.txt", "w+b")  # noqa: SIM115
+        try:
+            self._process = subprocess.Popen(
+                [side.python, "-P", str(Path(__file__).with_name("worker.py"))],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=_environment(side.alien), text=True,
+            )  # fmt: skip
+        except OSError as problem:
+            self._errors.close()
+            self.folder.cleanup()
+            raise Untimed("crash", f"{side.python} cannot be started: {problem.strerror}") from problem
+        self.alive = True
+        self.limit_flops = 0
+        self.compile_s: float | None = None
+
+    def __enter__(self) -> Worker:
+        """Itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        """Let the process go."""
+        self.close()
+
+    def close(self) -> None:
+        """Let the process go, if it has not gone."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            try:
+                stream.close()
+            except OSError:  # what it was still to be told
+                continue
+        self._errors.close()
+        self.folder.cleanup()
+        self.alive = False
+
+    def ask(self, do: str, **more: Any) -> dict[str, Any]:
+        """Put one question.
+
+        Raises
+        ------
+        Untimed
+            Where the library is missing, raises, takes the process down or takes too long.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        late = threading.Timer(PATIENCE, self._process.kill)
+        late.start()
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            line = ""
+        finally:
+            in_time = late.is_alive()
+            late.cancel()
+        if not line:
+            self.alive = False
+            raise Untimed("crash", self._end() if in_time else f"no answer within {PATIENCE:.0f} s", self)
+        answer: dict[str, Any] = json.loads(line)
+        if missing := answer.get("missing"):
+            wanted = missing.partition(".")[0]
+            raise Untimed("unsupported", f"{missing} is not installed: {self.side.python} -m pip install {wanted}", self)
+        if "error" in answer:
+            raise Untimed("crash", " ".join(answer["error"].split())[:300], self)
+        return answer
+
+    def _end(self) -> str:
+        """How the process ended."""
+        status = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().split("\n")
+        return f"the process ended with status {status}" + (f": {lines[-1][:200]}" if lines[-1] else "")
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the library and what it stands on, the library's first."""
+        assert self.side.backend is not None
+        known = self.side.backend.versions()
+        if not self.side.alien:
+            return known
+        found: Mapping[str, str] = self.ask("hello", packages=list(known))["versions"]
+        return dict(found)
+
+    def prepare(self, case: Case) -> None:
+        """Make a case ready, and judge its answer.
+
+        Raises
+        ------
+        Untimed
+            Where there is no answer, or it is not right.
+        """
+        file = Path(self.folder.name) / "inputs.npz"
+        given: dict[str, Any] = {f"input{n}": x for n, x in enumerate(case.arrays)}
+        np.savez(file, cotangent=case.cotangent, **given)
+        try:
+            source = self.side.source(case)
+        except Untimed as problem:
+            problem.worker = self
+            raise
+        told = self.ask(
+            "prepare", source=source, arrays=str(file), layouts=case.layouts, multiply_adds=case.truth.multiply_adds
+        )
+        self.limit_flops, self.compile_s = told["limit_flops"], told["compile_s"]
+        self.judge(case)
+
+    def judge(self, case: Case) -> None:
+        """Judge the answer of the pass that was timed last, or of a first one.
+
+        Raises
+        ------
+        Untimed
+            Where any element is not exactly what integer arithmetic says.
+        """
+        file = Path(self.folder.name) / "answer.npz"
+        count = self.ask("write", to=str(file))["gradients"]
+        with np.load(file, allow_pickle=False) as answer:
+            gradients: Sequence[np.ndarray | None] = [answer.get(f"gradient{n}") for n in range(count)]
+            wrong = differs(case, answer["value"], gradients)
+        if wrong:
+            raise Untimed("wrong", wrong, self)
