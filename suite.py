@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import platform
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -420,6 +421,7 @@ def environment() -> Mapping[str, Any]:
     threads = {k: v for k in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if (v := os.environ.get(k))}
     blas = np.show_config(mode="dicts")
     return {
+        "cpu": cpu(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": platform.platform(),
@@ -428,3 +430,12 @@ def environment() -> Mapping[str, Any]:
         "threads": threads,
         "blas": str(blas.get("Build Dependencies", {}).get("blas", {}).get("name", "")) if isinstance(blas, dict) else "",
     }
+
+
+def cpu() -> str:
+    """The processor's model name."""
+    with suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()

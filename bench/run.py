@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -59,20 +55,11 @@ def header(gate: float | None) -> Record:
     """The record that a run begins with."""
     from ..suite import environment
 
-    place = {"cpu": cpu(), **environment(), "threads": threads()}
+    place = {**environment(), "threads": threads()}
     return {
         "kind": "run", "what": "bench", "schema_version": SCHEMA_VERSION, "run": uuid.uuid4().hex[:12],
         "started": datetime.now(UTC).isoformat(timespec="seconds"), "adjudge": __version__, "environment": place, "gate": gate,
     }  # fmt: skip
-
-
-def cpu() -> str:
-    """The processor's model name."""
-    with contextlib.suppress(OSError):
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
-        if found:
-            return found[1].strip()
-    return platform.processor() or platform.machine()
 
 
 class _Crew:
