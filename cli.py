@@ -29,7 +29,9 @@ from .reports.ci import JUNIT, MARKDOWN, write_for_ci
 from .reports.compare import compare as compared
 from .reports.compare import headline, worse
 from .reports.conformance import PAGE, Run, conformance_page
+from .reports.dashboard import DASHBOARD, dashboard
 from .reports.histories import HistoryCase, history_script
+from .reports.history import HISTORY, HistoryError, append, history
 from .reports.ledger import Ledger, LedgerError, shipped_ledger
 from .reports.records import FILE, PREVIOUS, Records, RecordsError, Summary, read_records, summarise
 from .reports.report import REPORT, report_tree, write_report
@@ -200,6 +202,9 @@ LEGS = ("balls", "series", "differences", "jax")
 @click.option("--strict-accuracy", is_flag=True, help="Loss of digits fails the gate.")
 @click.option("--ledger", type=click.Path(), metavar="FILE", help="Known deviations, in place of the shipped ledger.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the report goes.")
+@click.option(
+    "--history", "past", type=click.Path(), default=str(HISTORY), metavar="DIR", help="Append the run to the history there."
+)
 @click.option("--no-report", is_flag=True, help="Write no files.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what fails, and the verdict.")
 @click.option("-v", "--verbose", is_flag=True, help="Say everything that is not correct.")
@@ -207,7 +212,7 @@ LEGS = ("balls", "series", "differences", "jax")
 def check(
     ctx: click.Context, backend: str, expression: str | None, ops: tuple[str, ...], dtypes: tuple[str, ...],
     profile: str, max_time: float | None, seed: int | None, jobs: int | None, legs: tuple[str, ...],
-    strict_accuracy: bool, ledger: str | None, report_dir: str, no_report: bool, quiet: bool, verbose: bool,
+    strict_accuracy: bool, ledger: str | None, report_dir: str, past: str, no_report: bool, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """Judge BACKEND: a shipped name, module, module:attribute or path.py."""
     quiet, verbose = _one_of(ctx, "quiet", "verbose", "-q says less and -v says more")
@@ -222,7 +227,7 @@ def check(
         tuple(dict.fromkeys(("balls", *legs))), ledger, strict_accuracy,
     )  # fmt: skip
     folder = None if no_report else _report_folder(Path(report_dir))
-    return _judge_all(settings, judged, folder, strict_accuracy, int(verbose) - int(quiet))
+    return _judge_all(settings, judged, folder, Path(past), strict_accuracy, int(verbose) - int(quiet))
 
 
 def _one_of(ctx: click.Context, first: str, second: str, sentence: str) -> tuple[bool, bool]:
@@ -306,8 +311,8 @@ def _report_folder(folder: Path) -> Path:
     return folder
 
 
-def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, verbosity: int) -> int:
-    """Run, record, report; the status."""
+def _judge_all(settings: Any, judged: Any, folder: Path | None, past: Path, strict: bool, verbosity: int) -> int:
+    """Run, record, report, remember; the status."""
     from . import suite
 
     summary, began = Summary(), time.monotonic()
@@ -340,6 +345,8 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, ve
         if records is not None:
             records.close()
     said = _written(folder, summary, strict) if folder is not None else []
+    if folder is not None:
+        notes += _remembered(past, read_records(folder).records)
     terminal.close(strict=strict, folder=folder)
     for line in said:
         click.echo(line)
@@ -348,6 +355,18 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, strict: bool, ve
     if gone:
         _refuse(gone)
     return summary.status(strict)
+
+
+def _remembered(past: Path, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Append a run to a history; what is to be said. A history that cannot be written is no reason to lose the verdict."""
+    try:
+        if past == HISTORY:
+            from .examine import private
+
+            private()
+        return append(past, records)
+    except (OSError, HistoryError) as problem:
+        return [f"the run is not in the history: {problem}"]
 
 
 def _set_aside(folder: Path) -> None:
@@ -397,24 +416,47 @@ def _keep(record: Mapping[str, Any], spec: str, judged: Any, folder: Path) -> st
 
 
 @main.command()
-@click.argument("runs", nargs=-1, metavar="RUN...", required=True)
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option("--history", "past", is_flag=False, flag_value="", metavar="[DIR]", help="The dashboard of a history.")
 @click.option("-o", "--output", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the page goes.")
-def report(runs: tuple[str, ...], output: str) -> int:
-    """Write one page about some RUNs: report folders, or records files."""
-    _report_page([Path(run) for run in runs], Path(output))
+@click.pass_context
+def report(ctx: click.Context, runs: tuple[str, ...], past: str | None, output: str) -> int:
+    """Write one page about some RUNs (report folders, or records files), or about a history of runs.
+
+    DIR is where `check` and `bench` keep the history, unless it is given.
+    """
+    if ctx.get_parameter_source("past") != ParameterSource.COMMANDLINE:
+        past = None
+    elif not past:
+        past = str(ctx.lookup_default("past") or HISTORY)
+    if not runs and past is None:
+        _refuse("there is nothing to report on: give RUNs, such as adjudge-report, or --history")
+    if runs:
+        _page(Path(output), PAGE, lambda: conformance_page([_run(Path(run)) for run in runs]))
+    if past is not None:
+        _page(Path(output), DASHBOARD, lambda: _dashboard(Path(past)))
     return PASSED
 
 
-def _report_page(paths: list[Path], folder: Path) -> None:
-    found = [_run(path) for path in paths]
+def _page(folder: Path, name: str, made: Callable[[], str]) -> None:
+    """Write a page, and say where it is."""
+    try:
+        text = made()
+    except ValueError as problem:  # a history that cannot be read, or too much for one page
+        _refuse(str(problem))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / PAGE).write_text(conformance_page(found), "utf-8")
+        (folder / name).write_text(text, "utf-8")
     except OSError as problem:
         _refuse(f"the page cannot be written to {folder}: {problem.strerror}; -o names another place")
-    except ValueError as problem:
-        _refuse(str(problem))
-    click.echo(f"page: {folder / PAGE}")
+    click.echo(f"page: {folder / name}")
+
+
+def _dashboard(folder: Path) -> str:
+    with history(folder) as found:
+        for note in found.notes:
+            click.echo(f"note: {note}", err=True)
+        return dashboard(found)
 
 
 def _run(path: Path) -> Run:
@@ -638,10 +680,12 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
 @main.command()
 @click.argument("backends", metavar="[BACKEND]...", nargs=-1)
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
-@click.option("--history", type=click.Path(), metavar="DIR", help="Append the run to the history there.")
+@click.option(
+    "--history", "past", type=click.Path(), default=str(HISTORY), metavar="DIR", help="Append the run to the history there."
+)
 @click.option("--gate", type=click.FloatRange(min=1), metavar="RATIO", help="Compare two sides; status 3 if slower.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the records go.")
-def bench(backends: tuple[str, ...], ops: tuple[str, ...], history: str | None, gate: float | None, report_dir: str) -> int:
+def bench(backends: tuple[str, ...], ops: tuple[str, ...], past: str, gate: float | None, report_dir: str) -> int:
     """Time backprop, each answer judged right before: BACKEND as for `check`, and BACKEND@ENV in another environment.
 
     With --gate the first BACKEND is compared with the second, or with itself, in turn: status 3 if it is more than RATIO times
@@ -667,8 +711,6 @@ def bench(backends: tuple[str, ...], ops: tuple[str, ...], history: str | None, 
         records, kept = Records(Path(report_dir) / BENCH_FILE, anew=True), list[dict[str, Any]]()
     except OSError as problem:
         _refuse(f"the records cannot be written to {report_dir}: {problem.strerror}; --report-dir names another place")
-    if history is not None:
-        _history_folder(Path(history))
     timings = Timings(make_console())
 
     def emit(record: dict[str, Any]) -> None:
@@ -680,26 +722,11 @@ def bench(backends: tuple[str, ...], ops: tuple[str, ...], history: str | None, 
         run(sides, ops, gate, emit)
     finally:
         records.close()
-    if history is not None:
-        _into_history(Path(history), kept)
+        notes = _remembered(Path(past), kept) if kept else []
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     click.echo(f"records: {Path(report_dir) / BENCH_FILE}")
     return status(kept)
-
-
-def _history_folder(folder: Path) -> None:
-    """Make sure, before anything is measured, that there is a place for it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        _refuse(f"the history cannot be written to {folder}: {problem.strerror}; --history names another place")
-
-
-def _into_history(folder: Path, kept: Sequence[Mapping[str, Any]]) -> None:
-    """Append a run's records to a history."""
-    records = Records(folder / f"bench-{kept[0]['run']}.ndjson", anew=True)
-    for record in kept:
-        records.append(record)
-    records.close()
 
 
 # -- ledger --------------------------------------------------------------------------------------------------------------------

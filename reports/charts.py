@@ -14,14 +14,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["INK", "MUTED", "RULE", "SERIES", "canvas", "dots", "svg"]
+__all__ = ["INK", "MUTED", "RULE", "SERIES", "STATES", "canvas", "dots", "svg"]
 
 #: Colours to draw with. They stand for the style sheet's own, which `svg` writes in their place.
 INK, MUTED, RULE = "#010203", "#010204", "#010205"
 SERIES = ("#010211", "#010212", "#010213", "#010214", "#010215", "#010216")
-MEANT = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)"} | {
-    colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)
+#: Colours of the states that an op may be in.
+STATES = {
+    state: f"#0103{number}"
+    for number, state in enumerate(("correct", "lossy", "known", "new", "undecided", "unsupported", "not judged"), 10)
 }
+MEANT = (
+    {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)", STATES["not judged"]: "var(--rule)"}
+    | {colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, 1)}
+    | {colour: f"var(--{state})" for state, colour in STATES.items() if state != "not judged"}
+)
 
 _SETTINGS: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "adjudge", "font.size": 9.0, "font.family": "sans-serif",

@@ -206,7 +206,8 @@ def _mended(folder: Path) -> list[str]:
         with open(folder / TORN, "ab") as aside:
             aside.write(torn + b"\n")
         source.truncate(len(whole))
-    return [f"the last line of {file} was torn: {len(torn)} bytes of it were moved to {folder / TORN}, and every run before it is kept"]
+    moved = f"{len(torn)} bytes of it were moved to {folder / TORN}"
+    return [f"the last line of {file} was torn: {moved}, and every run before it is kept"]
 
 
 def _parted(data: bytes) -> tuple[bytes, bytes]:
@@ -230,7 +231,9 @@ def _index(folder: Path) -> sqlite3.Connection:
     place = folder / INDEX
     try:
         return _filled(sqlite3.connect(place), folder)
-    except sqlite3.DatabaseError:
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:  # it is no database, or a damaged one
         place.unlink(missing_ok=True)
     return _filled(sqlite3.connect(place), folder)
 
@@ -284,7 +287,9 @@ def _read(line: bytes, folder: Path, number: int) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(line)
         kind, version = found["kind"], found["schema_version"]
     except (ValueError, KeyError, TypeError) as problem:
-        raise HistoryError(f"{where} is no run of a history: it needs a JSON object with a 'kind' and a 'schema_version'") from problem
+        raise HistoryError(
+            f"{where} is no run of a history: it needs a JSON object with a 'kind' and a 'schema_version'"
+        ) from problem
     if version != SCHEMA_VERSION or kind not in ("conformance", "bench"):
         said = f"kind {kind!r} and schema version {version}"
         raise HistoryError(f"{where} is of {said}; this adjudge reads conformance and bench of version {SCHEMA_VERSION}")
@@ -422,7 +427,10 @@ class History:
     def machines(self) -> list[Machine]:
         """All machines, the one that ran last first."""
         runs: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        query = "SELECT machine, label, started, kind, backend, versions, profile, judged, number FROM runs ORDER BY started DESC, number DESC"
+        query = """
+            SELECT machine, label, started, kind, backend, versions, profile, judged, number FROM runs
+            ORDER BY started DESC, number DESC
+        """
         for machine, label, started, kind, backend, versions, profile, judged, number in self.database.execute(query):
             if kind == "bench":
                 timed = self.database.execute("SELECT DISTINCT versions FROM timings WHERE number = ?", (number,))
@@ -433,14 +441,15 @@ class History:
 
     def series(self, machine: str) -> list[Series]:
         """Every series of timings of a machine; settings are not mixed."""
-        found: dict[tuple[str, ...], list[Timed]] = {}
+        found: dict[tuple[str, str, str, str, str, str], list[Timed]] = {}
         query = """
-            SELECT t.backend, op, kase, layout, dtype, setting, t.number, started, t.versions, adjudge, total_s, low_s, high_s, flops
+            SELECT t.backend, op, kase, layout, dtype, setting,
+                t.number, started, t.versions, adjudge, total_s, low_s, high_s, flops
             FROM timings t JOIN runs USING (number) WHERE machine = ? ORDER BY started, t.number, t.rowid
         """
         for row in self.database.execute(query, (machine,)):
             found.setdefault(row[:6], []).append(Timed(*row[6:]))
-        return [Series(*key, tuple(points)) for key, points in found.items()]
+        return [Series(*key, points=tuple(points)) for key, points in found.items()]
 
     def seen(self, machine: str) -> dict[tuple[str, str], list[Seen]]:
         """The runs of conformance of a machine by backend and profile, oldest first."""
@@ -449,12 +458,14 @@ class History:
             SELECT backend, profile, number, started, adjudge, versions, status, partial, judged FROM runs
             WHERE machine = ? AND kind = 'conformance' ORDER BY started, number
         """
-        for backend, profile, number, *row, partial, judged in self.database.execute(query, (machine,)).fetchall():
+        for backend, profile, *row in self.database.execute(query, (machine,)).fetchall():
+            number, started, adjudge, versions, status, partial, judged = row
             states = dict(self.database.execute("SELECT op, state FROM states WHERE number = ? ORDER BY rowid", (number,)))
             failed = self.database.execute(
                 "SELECT op, verdict, place, known, kase, sentence FROM findings WHERE number = ? ORDER BY rowid", (number,)
             )
-            one = Seen(number, *row, bool(partial), judged, states, tuple(Finding(*f) for f in failed))
+            findings = tuple(Finding(*f) for f in failed)
+            one = Seen(number, started, adjudge, versions, status, bool(partial), judged, states, findings)
             found.setdefault((backend, profile), []).append(one)
         return found
 
@@ -480,10 +491,10 @@ def history(folder: Path) -> Iterator[History]:
         with _locked(folder) if writable else nullcontext():
             notes = _mended(folder) if writable else _torn(folder)
             database = _index(folder) if writable else _filled(sqlite3.connect(":memory:"), folder)
-        with closing(database):
-            yield History(database, notes)
     except (OSError, sqlite3.Error) as problem:
         raise HistoryError(f"the history in {folder} cannot be read: {_why(problem)}") from problem
+    with closing(database):
+        yield History(database, notes)
 
 
 def _torn(folder: Path) -> list[str]:
