@@ -227,6 +227,7 @@ def check(
         tuple(dict.fromkeys(("balls", *legs))), ledger, strict_accuracy,
     )  # fmt: skip
     folder = None if no_report else _report_folder(Path(report_dir))
+    _history_folder(ctx)
     return _judge_all(settings, judged, folder, Path(past), strict_accuracy, int(verbose) - int(quiet))
 
 
@@ -345,7 +346,7 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, past: Path, stri
         if records is not None:
             records.close()
     said = _written(folder, summary, strict) if folder is not None else []
-    if folder is not None:
+    if folder is not None and summary.header:
         notes += _remembered(past, read_records(folder).records)
     terminal.close(strict=strict, folder=folder)
     for line in said:
@@ -355,6 +356,16 @@ def _judge_all(settings: Any, judged: Any, folder: Path | None, past: Path, stri
     if gone:
         _refuse(gone)
     return summary.status(strict)
+
+
+def _history_folder(ctx: click.Context) -> None:
+    """Make sure, before anything is asked, that there is a place where the user wants the history."""
+    folder = Path(ctx.params["past"])
+    try:
+        if ctx.get_parameter_source("past") == ParameterSource.COMMANDLINE:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        _refuse(f"the history cannot be written to {folder}: {problem.strerror}; --history names another place")
 
 
 def _remembered(past: Path, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -685,7 +696,10 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
 )
 @click.option("--gate", type=click.FloatRange(min=1), metavar="RATIO", help="Compare two sides; status 3 if slower.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the records go.")
-def bench(backends: tuple[str, ...], ops: tuple[str, ...], past: str, gate: float | None, report_dir: str) -> int:
+@click.pass_context
+def bench(
+    ctx: click.Context, backends: tuple[str, ...], ops: tuple[str, ...], past: str, gate: float | None, report_dir: str
+) -> int:
     """Time backprop, each answer judged right before: BACKEND as for `check`, and BACKEND@ENV in another environment.
 
     With --gate the first BACKEND is compared with the second, or with itself, in turn: status 3 if it is more than RATIO times
@@ -711,6 +725,7 @@ def bench(backends: tuple[str, ...], ops: tuple[str, ...], past: str, gate: floa
         records, kept = Records(Path(report_dir) / BENCH_FILE, anew=True), list[dict[str, Any]]()
     except OSError as problem:
         _refuse(f"the records cannot be written to {report_dir}: {problem.strerror}; --report-dir names another place")
+    _history_folder(ctx)
     timings = Timings(make_console())
 
     def emit(record: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -211,13 +214,23 @@ class Examiner:
 
 
 def private() -> Path:
-    """The folder `.adjudge` for caches, which git ignores by its own word."""
+    """The folder `.adjudge` for caches, which git ignores by its own word; where it cannot be, one for this process alone."""
     folder = Path(".adjudge")
-    folder.mkdir(exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
+    try:
+        folder.mkdir(exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError:
+        return _passing()
     return folder
+
+
+@cache
+def _passing() -> Path:
+    folder = tempfile.mkdtemp(prefix="adjudge-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @cache

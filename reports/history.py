@@ -69,8 +69,8 @@ def entry(records: Sequence[Record]) -> dict[str, Any]:
         the timings (seconds, bytes, multiply-adds counted as two) and what a gate compared.
     """
     header = records[0]
-    kept = ("run", "started", "adjudge", "environment")
-    common = {"schema_version": SCHEMA_VERSION, **{key: header[key] for key in kept}}
+    common = {"schema_version": SCHEMA_VERSION, **{key: header.get(key, "") for key in ("run", "started", "adjudge")}}
+    common["environment"] = header.get("environment", {})
     if header.get("what") == "bench":
         end = next((r for r in records if r["kind"] == "end"), {})
         parts = {
@@ -78,7 +78,14 @@ def entry(records: Sequence[Record]) -> dict[str, Any]:
             for name, kind in (("timings", "timing"), ("untimed", "untimed"), ("ratios", "ratio"))
         }
         partial = bool(end.get("interrupted", not end))
-        return {"kind": "bench", **common, "gate": header["gate"], "partial": partial, "seconds": end.get("seconds"), **parts}
+        return {
+            "kind": "bench",
+            **common,
+            "gate": header.get("gate"),
+            "partial": partial,
+            "seconds": end.get("seconds"),
+            **parts,
+        }
     found = summarise(records)
     strict = bool(header.get("strict_accuracy"))
     told = {key: header.get(key, "") for key in ("backend", "versions", "profile", "seed", "commit")}
@@ -165,12 +172,11 @@ def append(folder: Path, records: Sequence[Record]) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             notes = _mended(folder)
-            with open(folder / RUNS, "ab") as file:
+            with open(folder / RUNS, "ab") as file, closing(_index(folder)) as index:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
-            with closing(_index(folder)):
-                pass
+                _fill(index, folder)
     except (OSError, sqlite3.Error) as problem:
         raise HistoryError(f"the history in {folder} cannot be written: {_why(problem)}") from problem
     return notes
@@ -227,36 +233,40 @@ def _is_run(line: bytes) -> bool:
 
 
 def _index(folder: Path) -> sqlite3.Connection:
-    """The index, brought up to date: what is new is added, and where it does not fit its source it is made anew."""
-    place = folder / INDEX
+    """The index, brought up to date."""
     try:
-        return _filled(sqlite3.connect(place), folder)
+        return _opened(folder / INDEX, folder)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError:  # it is no database, or a damaged one
-        place.unlink(missing_ok=True)
-    return _filled(sqlite3.connect(place), folder)
+        (folder / INDEX).unlink(missing_ok=True)
+    return _opened(folder / INDEX, folder)
 
 
-def _filled(database: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
-    """Bring a database up to date with the source, whole lines of it."""
+def _opened(place: Path | str, folder: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(place)
     try:
-        data, _ = _parted((folder / RUNS).read_bytes())
-        done, lines = _covered(database, data)
-        if done == len(data) and lines:
-            return database
-        with database:
-            if not lines:
-                _emptied(database)
-            for number, line in enumerate(data[done:].splitlines(), lines + 1):
-                _add(database, number, _read(line, folder, number))
-                lines = number
-            database.execute("DELETE FROM source")
-            database.execute("INSERT INTO source VALUES (?, ?, ?, ?)", (LAYOUT, len(data), lines, _digest(data)))
+        _fill(database, folder)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _fill(database: sqlite3.Connection, folder: Path) -> None:
+    """Bring a database up to date: what is new is added, and where it does not fit its source it is made anew."""
+    data, _ = _parted((folder / RUNS).read_bytes())
+    done, lines = _covered(database, data)
+    if done == len(data) and lines:
+        return
+    with database:
+        if not lines:
+            _emptied(database)
+        for number, line in enumerate(data[done:].splitlines(), lines + 1):
+            _add(database, number, _read(line, folder, number))
+            lines = number
+        database.execute("DELETE FROM source")
+        database.execute("INSERT INTO source VALUES (?, ?, ?, ?)", (LAYOUT, len(data), lines, _digest(data)))
 
 
 def _digest(data: bytes) -> str:
@@ -490,7 +500,7 @@ def history(folder: Path) -> Iterator[History]:
     try:
         with _locked(folder) if writable else nullcontext():
             notes = _mended(folder) if writable else _torn(folder)
-            database = _index(folder) if writable else _filled(sqlite3.connect(":memory:"), folder)
+            database = _index(folder) if writable else _opened(":memory:", folder)
     except (OSError, sqlite3.Error) as problem:
         raise HistoryError(f"the history in {folder} cannot be read: {_why(problem)}") from problem
     with closing(database):
