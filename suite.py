@@ -27,9 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity, given
+from hypothesis import given
 from hypothesis import seed as seeded
-from hypothesis import settings as hypothesis_settings
 from hypothesis.errors import Flaky
 
 from . import __version__
@@ -41,6 +40,7 @@ from .reports.records import Summary, summarise
 from .semantics import DTYPE, FAMILY, examine_histories
 from .strategies import questions
 from .strategies.catalogue import CATALOGUE as ROWS
+from .strategies.drawing import drawing
 from .strategies.kinks import SHOWN
 from .strategies.rules import SEMANTICS
 from .strategies.smaller import smaller
@@ -223,17 +223,8 @@ def _smallest(outcome: Outcome, target: tuple[str, str, str], examiner: Examiner
 def _drawn(task: Task, turn: int, examples: int, allow: tuple[str, ...] | None, ask: Callable[[Question], None]) -> None:
     """One Hypothesis run, whose questions depend on the task's seed alone."""
     strategy = questions(None if task.op == COMPOSITION else task.op, dtypes=(task.dtype,), allow=allow)
-    run = hypothesis_settings(
-        max_examples=examples,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-        report_multiple_bugs=False,
-        print_blob=False,
-    )
-    seeded(task.seed + turn)(run(given(strategy)(ask)))()
+    with drawing(examples) as run:
+        seeded(task.seed + turn)(run(given(strategy)(ask)))()
 
 
 def check(backend: str, **asked: Any) -> Summary:

@@ -16,11 +16,12 @@ from string import Formatter
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis import seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from ..oracle.history import ARRAYS, BACKWARD, TENSORS, UPDATE, Departure, History, act, names_in, target
+from .drawing import drawing
 from .rules import BITS, FITS, ROOM, RULES, Rule, result_shape
 
 __all__ = ["LINES", "Draft", "drive", "machine"]
@@ -365,15 +366,5 @@ def drive(
     counts : Counter, optional
         See `machine`.
     """
-    chosen = settings(
-        max_examples=histories,
-        stateful_step_count=LINES,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-        report_multiple_bugs=False,
-        print_blob=False,
-    )
-    run_state_machine_as_test(seed(start)(machine(library, over, row, counts)), settings=chosen)
+    with drawing(histories, shrink, stateful_step_count=LINES) as chosen:
+        run_state_machine_as_test(seed(start)(machine(library, over, row, counts)), settings=chosen)

@@ -52,6 +52,23 @@ def test_a_gate_draws_the_same_questions_every_time() -> None:
     assert timeless(records()) == timeless(records())
 
 
+LITERALS = """
+from adjudge.backends.mirror import *
+
+NUMBERS = [{numbers}]
+"""
+
+
+def test_the_source_of_what_is_judged_changes_no_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    asked: dict[str, Any] = {"ops": ("sin", "roll", "cumsum", "matmul", "composition"), "dtypes": ("float64",)}
+    drawn = []
+    for name, numbers in (("first", ""), ("second", ", ".join(f"{n}, {n}.5" for n in range(2, 130)))):
+        Path(f"{name}.py").write_text(LITERALS.format(numbers=numbers))
+        drawn.append(timeless(records(name, **asked)))
+    assert drawn[0] == drawn[1]
+
+
 def test_another_seed_draws_others() -> None:
     assert timeless(records()) != timeless(records(seed=1))
 
