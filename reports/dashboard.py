@@ -77,8 +77,11 @@ def _when(started: str) -> str:
     return started.replace("T", " ")[:16]
 
 
-def _day(started: str) -> str:
-    return started[5:10]
+def _dated(axes: Any, started: Sequence[str]) -> None:
+    """Ticks at the first and the last of some runs, and the middle where there is room: days, or hours where all are of one."""
+    places = sorted({0, len(started) - 1, *([len(started) // 2] if len(started) > 4 else [])})
+    part = slice(11, 16) if len({one[:10] for one in started}) == 1 else slice(5, 10)
+    axes.set_xticks(places, [started[place][part] for place in places])
 
 
 def _changed(before: str, after: str) -> str:
@@ -186,7 +189,7 @@ def _speeds(title: str, caption: str, some: Sequence[tuple[Series, list[Step]]],
         else:
             axes.set_ylim(0, 1.15 * max(speeds))
         axes.set_xlim(-0.6, max(len(numbers) - 0.4, 0.6))
-        axes.set_xticks(_spread(len(numbers)), [_day(started[numbers[k]]) for k in _spread(len(numbers))])
+        _dated(axes, [started[number] for number in numbers])
         _round_ticks(axes)
         latest = "; ".join(f"{one.backend} {one.points[-1].flops / one.points[-1].total_s / 1e9:.3g}" for one, _ in some)
         picture = svg(figure, f"Throughput of {title}", f"GFLOP/s over {counted(len(numbers), 'run')}; latest: {latest}.", name)
@@ -198,11 +201,6 @@ def _speeds(title: str, caption: str, some: Sequence[tuple[Series, list[Step]]],
 def _order(some: Sequence[tuple[Series, list[Step]]]) -> Any:
     began = {p.number: (p.started, p.number) for one, _ in some for p in one.points}
     return began.__getitem__
-
-
-def _spread(count: int) -> list[int]:
-    """The first and the last of some places, and the middle where there is room."""
-    return sorted({0, count - 1, *([count // 2] if count > 4 else [])})
 
 
 def _round_ticks(axes: Any, most: int = 5) -> None:
@@ -269,7 +267,7 @@ def _side_by_side(
     for (who, profile), runs in seen.items():
         if who == backend:
             latest = {run.versions.partition(",")[0]: run for run in runs if not run.partial}
-            for version, run in latest.items():
+            for version, run in sorted(latest.items(), key=lambda item: _version(item[0])):
                 known = sum(1 for f in run.findings if f.known and f.place == "still fails")
                 new = sum(1 for f in run.findings if not f.known)
                 judged.append(
@@ -332,7 +330,7 @@ def _states(backend: str, runs: Sequence[Seen], name: str) -> Chart:
             base = base + heights
         axes.set_xlim(-0.6, max(len(counts) - 0.4, 5.6))
         _round_ticks(axes)
-        axes.set_xticks(_spread(len(counts)), [_day(counts[k][0].started) for k in _spread(len(counts))])
+        _dated(axes, [run.started for run, _ in counts])
         last = ", ".join(f"{counts[-1][1][kind]} {kind}" for kind in kinds if counts[-1][1][kind])
         picture = svg(
             figure, f"States of ops of {backend}", f"Ops by state over {counted(len(counts), 'run')}; at last {last}.", name
@@ -403,7 +401,7 @@ def _timelines(backend: str, rows: Sequence[tuple[int, int, bool, Finding]], run
         axes.set_xlim(-0.6, max(len(runs) - 0.4, 5.6))
         axes.set_yticks(range(len(rows)), [_cut(found.known or f"{found.op}: {found.verdict}") for *_, found in rows])
         axes.tick_params(axis="y", length=0, labelcolor=INK)
-        axes.set_xticks(_spread(len(runs)), [_day(runs[k].started) for k in _spread(len(runs))])
+        _dated(axes, [run.started for run in runs])
         here = sum(1 for _, _, gone, _ in rows if not gone)
         text = (
             f"From first to last sight, over {counted(len(runs), 'run')}: {here} are still there, {len(rows) - here} are gone."

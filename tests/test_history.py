@@ -275,7 +275,7 @@ def test_releases_stand_side_by_side(tmp_path: Path) -> None:
     ]
     (judged,) = tree.xpath("//*[starts-with(@aria-label, 'Conformance by release')]//table")
     rows = [[cell.text_content() for cell in row] for row in judged.xpath(".//tbody/tr")]
-    assert rows == [["toy 2.0", "quick", "1", "0", "0", "passed"], ["toy 1.10", "quick", "1", "1", "0", "failed"]]
+    assert rows == [["toy 1.10", "quick", "1", "1", "0", "failed"], ["toy 2.0", "quick", "1", "0", "0", "passed"]]
 
 
 def test_only_transitions_of_states_are_told(tmp_path: Path) -> None:
