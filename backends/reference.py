@@ -17,6 +17,8 @@ name = "reference"
 numpy_dtypes = True
 dtypes = ("float64", "float32", "float16")
 tensors = reference
+#: Ops of any number of operands that apply a ufunc to one after the other.
+FOLDS = ("add_sequence", "multiply_sequence")
 
 
 def versions() -> dict[str, str]:
@@ -32,7 +34,7 @@ def supports(op: str) -> bool:
 def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
     """Value and gradients; gradients come in the dtype of their inputs."""
     # NumPy's ufuncs fit a Python number to the dtype beside it; everything else makes an array of it first.
-    taken = {a for step in program.steps if not OPS[step.op].elementwise for a in step.args}
+    taken = {a for step in program.steps if not (OPS[step.op].elementwise or step.op in FOLDS) for a in step.args}
     leaves = [
         x if i.kind == "number" and n not in taken else np.asarray(x)
         for n, (i, x) in enumerate(zip(program.inputs, inputs, strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import pick, sq
+from .elementwise import logistic, pick, sq
 from .op import elementwise, op
 from .scalars import (
     absolute,
@@ -43,11 +43,7 @@ def below(x: Any) -> Any:
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), which rises from 0 to 1."""
-    if is_object(x):
-        return 1 / (1 + exp(-x))
-    x = x * 1.0
-    small = np.exp(-np.absolute(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
+    return logistic(x if is_object(x) else x * 1.0)
 
 
 def relu(x: Any) -> Any:

@@ -93,8 +93,8 @@ unary("arccot", lambda x: arccot(x), lambda g, y, x: -g / (1 + x * x))
 unary("sinh", sinh, lambda g, y, x: g * cosh(x))
 unary("cosh", cosh, lambda g, y, x: g * sinh(x))
 unary("tanh", tanh, lambda g, y, x: g / sq(cosh(x)), lambda g, y, x: g * (1 - y * y))
-unary("csch", lambda x: 1 / sinh(x), lambda g, y, x: -g * y / tanh(x), lambda g, y, x: -g * cosh(x) * y * y)
-unary("sech", lambda x: 1 / cosh(x), lambda g, y, x: -g * y * tanh(x), lambda g, y, x: -g * sinh(x) * y * y)
+unary("csch", lambda x: csch(x), lambda g, y, x: -g * y / tanh(x), lambda g, y, x: -g * cosh(x) * y * y)
+unary("sech", lambda x: sech(x), lambda g, y, x: -g * y * tanh(x), lambda g, y, x: -g * sinh(x) * y * y)
 unary("coth", lambda x: 1 / tanh(x), lambda g, y, x: -g / sq(sinh(x)), lambda g, y, x: g * (1 - y * y))
 unary("arcsinh", arcsinh, lambda g, y, x: g / sqrt(1 + x * x))
 unary("arccosh", arccosh, lambda g, y, x: g / sqrt((x - 1) * (x + 1)), lambda g, y, x: g / sqrt(x * x - 1))
@@ -120,15 +120,15 @@ binary("arctan2", arctan2, lambda g, y, x, z: g * z / (x * x + z * z), lambda g,
 binary(
     "logaddexp",
     lambda x, z: logaddexp(x, z),
-    lambda g, y, x, z: g / (1 + exp(z - x)),
-    lambda g, y, x, z: g / (1 + exp(x - z)),
+    lambda g, y, x, z: g * logistic(x - z),
+    lambda g, y, x, z: g * logistic(z - x),
     textbook=(lambda g, y, x, z: g * exp(x - y), lambda g, y, x, z: g * exp(z - y)),
 )
 binary(
     "logaddexp2",
     lambda x, z: logaddexp2(x, z),
-    lambda g, y, x, z: g / (1 + exp2(z - x)),
-    lambda g, y, x, z: g / (1 + exp2(x - z)),
+    lambda g, y, x, z: g * logistic(x - z, exp2),
+    lambda g, y, x, z: g * logistic(z - x, exp2),
     textbook=(lambda g, y, x, z: g * exp2(x - y), lambda g, y, x, z: g * exp2(z - y)),
 )
 binary("maximum", lambda x, z: pick(x, z, 1), lambda g, y, x, z: g * wins(x, z), lambda g, y, x, z: g * ~wins(x, z))
@@ -147,6 +147,30 @@ def sign(x: Any) -> Any:
 def sq(x: Any) -> Any:
     """The square."""
     return x * x
+
+
+def logistic(x: Any, power: Any = exp) -> Any:
+    """1 / (1 + e**-x), or 2**-x with `exp2`; on floats in such a way that nothing overflows."""
+    if is_object(x):
+        return 1 / (1 + power(-x))
+    small = power(-absolute(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def sech(x: Any) -> Any:
+    """1 / cosh x; on floats 2 e**-|x| / (1 + e**-2|x|), in which nothing overflows."""
+    if is_object(x):
+        return 1 / cosh(x)
+    small = exp(-absolute(x))
+    return 2 * small / (1 + small * small)
+
+
+def csch(x: Any) -> Any:
+    """1 / sinh x; on floats 2 e**-|x| / (1 - e**-2|x|) with the sign of x, in which nothing overflows."""
+    if is_object(x):
+        return 1 / sinh(x)
+    far = -absolute(x)
+    return np.copysign(2 * exp(far) / -expm1(2 * far), x)
 
 
 def root(x: Any) -> Any:
