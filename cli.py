@@ -189,7 +189,7 @@ def main(ctx: click.Context) -> None:
 LEGS = ("balls", "series", "differences", "jax")
 
 
-@main.command()
+@main.command(short_help="Judge a backend.")
 @click.argument("backend")
 @click.option("-k", "expression", metavar="EXPR", help="Ops whose name or family contains this; and, or, not, ( ) go.")
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
@@ -426,7 +426,7 @@ def _keep(record: Mapping[str, Any], spec: str, judged: Any, folder: Path) -> st
 # -- report and compare --------------------------------------------------------------------------------------------------------
 
 
-@main.command()
+@main.command(short_help="Pages from records, or from the history.")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option("--history", "past", is_flag=False, flag_value="", metavar="[DIR]", help="The dashboard of a history.")
 @click.option("-o", "--output", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the page goes.")
@@ -482,7 +482,7 @@ def _run(path: Path) -> Run:
     return Run(summary, strict, before, [*([f"{reading.torn}."] if reading.torn else []), *notes], folder)
 
 
-@main.command()
+@main.command(short_help="What changed between two runs.")
 @click.argument("run_a")
 @click.argument("run_b")
 def compare(run_a: str, run_b: str) -> int:
@@ -584,7 +584,7 @@ def _replayed(case: Case, judged: Any) -> tuple[int, str, Judgement]:
     return PASSED, f"{case.id} no longer fails with {' '.join(version)}: {said} (it was {case.verdict})", judgement
 
 
-@main.command()
+@main.command(short_help="Ask stored questions again.")
 @click.argument("case")
 @click.option("--backend", metavar="B", help="Ask this backend, not the one that the case is of.")
 @click.option("--script", "as_script", is_flag=True, help="Print the case as a stand-alone script.")
@@ -649,7 +649,7 @@ def _unwritten(judged: Any) -> str:
     return f"backend {judged.name} does not say how its programs are written (SCRIPT)"
 
 
-@main.command()
+@main.command(short_help="What every leg says of a case.")
 @click.argument("case")
 @click.option("--backend", metavar="B", help="Ask this backend, not the one that the case is of.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where ids are looked up.")
@@ -688,7 +688,7 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
 # -- bench ---------------------------------------------------------------------------------------------------------------------
 
 
-@main.command()
+@main.command(short_help="Time backprop, or gate on its speed.")
 @click.argument("backends", metavar="[BACKEND]...", nargs=-1)
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
 @click.option(
