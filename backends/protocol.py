@@ -33,7 +33,9 @@ and may have
     True where the library rounds subnormal results to zero;
 ``SCRIPT``
     templates that say how a program is written in the library's own words, so that its cases come with stand-alone scripts (see
-    `adjudge.reports.script`).
+    `adjudge.reports.script`);
+``TIMED``
+    templates besides, that say how its passes forward and backward are timed (see there, and `adjudge.bench.worker`).
 """
 
 from __future__ import annotations
