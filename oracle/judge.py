@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
 
 from .certificate import CONDITION, Certificate, Enclosure, certify
 from .program import Input, Question, letter
@@ -438,6 +437,8 @@ def _outside(
     corners, target, room = together(stacks), together({n: g.astype(np.float64) for n, g in shown.items()}), together(rooms)
     width = corners.max(0) - corners.min(0)
     matrix, room = (corners / width).T, room / width + FEASIBILITY
+    from scipy.optimize import linprog  # takes half a second to load, and is seldom needed
+
     found = linprog(
         np.zeros(matrix.shape[1]),
         A_ub=np.concatenate([matrix, -matrix]),

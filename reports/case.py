@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
 
 from ..oracle.judge import VERDICTS, Finding, Judgement
 from ..oracle.legs import Witness
@@ -116,6 +115,8 @@ def _separation(judgement: Judgement) -> tuple[Arrays, float]:
     target = row(got)
     if not target.size or not np.isfinite(target).all() or not np.isfinite(room).all():
         return (), float("inf")
+    from scipy.optimize import linprog  # takes half a second to load, and is seldom needed
+
     # Maximise w.target - most - |w|.room over w = p - q, each part of it between 0 and 1, with w.corner <= most for all.
     found = linprog(
         np.concatenate([room - target, room + target, [1.0]]),

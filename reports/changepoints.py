@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
-from scipy.stats import false_discovery_control
 
 __all__ = ["CHANCE", "LEAST", "Step", "steps"]
 
@@ -52,6 +50,8 @@ def steps(many: Sequence[Sequence[float]]) -> list[list[Step]]:
     >>> [(s.at, round(s.ratio, 2)) for s in steps([quiet + [1.3 * x for x in quiet]])[0]]
     [(8, 1.3)]
     """
+    from scipy.stats import false_discovery_control  # more than half a second, which other commands need not wait for
+
     logs = [np.log(np.asarray(one, float)) for one in many]
     firsts = [_likeliest(one, 0, len(one)) for one in logs]
     chances = [first.chance for first in firsts if first is not None]
@@ -72,6 +72,8 @@ def _all(logs: np.ndarray, begin: int, end: int, most: float) -> Iterator[Step]:
 
 def _likeliest(logs: np.ndarray, begin: int, end: int) -> Step | None:
     """The place between two indices where both sides differ most, with the chance that some place differs as much by chance."""
+    from scipy.special import stdtr, stdtrit
+
     windows = {
         (max(begin, at - reach), at, min(end, at + reach))
         for at in range(begin + LEAST, end - LEAST + 1)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from flint import arb
-from scipy.differentiate import derivative
 
 from ..certificate import Certificate
 from ..reference import scalars as s
@@ -78,6 +77,8 @@ def float_differences(f: Callable[[float], float]) -> tuple[float, float]:
     >>> abs(slope - math.exp(0.5)) <= 4 * error
     True
     """
+    from scipy.differentiate import derivative  # takes half a second to load, and is seldom needed
+
     found = derivative(np.vectorize(f, otypes=[float]), 0.0, initial_step=0.1)
     if not np.isfinite(found.df):
         return float("nan"), float("nan")
