@@ -120,15 +120,15 @@ binary("arctan2", arctan2, lambda g, y, x, z: g * z / (x * x + z * z), lambda g,
 binary(
     "logaddexp",
     lambda x, z: logaddexp(x, z),
-    lambda g, y, x, z: g * logistic(x - z),
-    lambda g, y, x, z: g * logistic(z - x),
+    lambda g, y, x, z: logistic(x - z, g),
+    lambda g, y, x, z: logistic(z - x, g),
     textbook=(lambda g, y, x, z: g * exp(x - y), lambda g, y, x, z: g * exp(z - y)),
 )
 binary(
     "logaddexp2",
     lambda x, z: logaddexp2(x, z),
-    lambda g, y, x, z: g * logistic(x - z, exp2),
-    lambda g, y, x, z: g * logistic(z - x, exp2),
+    lambda g, y, x, z: logistic(x - z, g, exp2),
+    lambda g, y, x, z: logistic(z - x, g, exp2),
     textbook=(lambda g, y, x, z: g * exp2(x - y), lambda g, y, x, z: g * exp2(z - y)),
 )
 binary("maximum", lambda x, z: pick(x, z, 1), lambda g, y, x, z: g * wins(x, z), lambda g, y, x, z: g * ~wins(x, z))
@@ -149,12 +149,12 @@ def sq(x: Any) -> Any:
     return x * x
 
 
-def logistic(x: Any, power: Any = exp) -> Any:
-    """1 / (1 + e**-x), or 2**-x with `exp2`; on floats in such a way that nothing overflows."""
+def logistic(x: Any, g: Any = 1, power: Any = exp) -> Any:
+    """g / (1 + e**-x), or 2**-x with `exp2`; on floats in such a way that nothing overflows."""
     if is_object(x):
-        return 1 / (1 + power(-x))
+        return g / (1 + power(-x))
     small = power(-absolute(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
+    return g * (np.where(x >= 0, 1, small) / (1 + small))
 
 
 def sech(x: Any) -> Any:
