@@ -142,6 +142,8 @@ class Examiner:
         self.dtypes = settings.dtypes or tuple(getattr(self.backend, "dtypes", ("float64", "float32")))
         self.library: Any = None
         self.library_ledger = Ledger()
+        if keep := getattr(self.backend, "use_cache", None):
+            keep((private() / self.backend.name).absolute())
         if "jax" in settings.legs:
             self.library, self.library_ledger = _library(self.backend.name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -35,6 +36,16 @@ def use_cache(folder: str | Path) -> None:
     config.update("jax_compilation_cache_dir", str(folder))
     config.update("jax_persistent_cache_min_compile_time_secs", 0)
     config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+#: JAX keeps every kernel in memory for good, some megabytes a program: after so many programs it is told to forget them.
+FORGET_EVERY = 100
+_asked = itertools.count(1)
+
+
+def _forget() -> None:
+    if next(_asked) % FORGET_EVERY == 0:
+        jax.clear_caches()  # type: ignore[no-untyped-call]
 
 
 def _setitem(x: Any, value: Any, index: Any) -> Any:
@@ -112,6 +123,7 @@ def _apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
 
 def _function(program: Program, inputs: Sequence[Any]) -> tuple[Callable[[list[Any]], Any], list[Any]]:
     """The program as a function of the list of its variables, and their values; constants are closed over."""
+    _forget()
     leaves = [x if i.kind == "number" else jnp.array(x) for i, x in zip(program.inputs, inputs, strict=True)]
 
     def run(variables: list[Any]) -> Any:

@@ -31,6 +31,8 @@ and may have
     a dict of dtype name to unit roundoff, for a library whose kernels are declared approximate (TF32, fast math);
 ``flushes_subnormals``
     True where the library rounds subnormal results to zero;
+``use_cache(folder)``
+    told where it may keep what it compiles, which a gate asks for again every time;
 ``SCRIPT``
     templates that say how a program is written in the library's own words, so that its cases come with stand-alone scripts (see
     `adjudge.reports.script`);

@@ -150,7 +150,7 @@ def sq(x: Any) -> Any:
 
 
 def logistic(x: Any, g: Any = 1, power: Any = exp) -> Any:
-    """g / (1 + e**-x), or 2**-x with `exp2`; on floats in such a way that nothing overflows."""
+    """The logistic share g / (1 + e**-x), or of 2**-x with `exp2`; on floats in such a way that nothing overflows."""
     if is_object(x):
         return g / (1 + power(-x))
     small = power(-absolute(x))
