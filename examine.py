@@ -285,10 +285,9 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def _magnitudes(x: np.ndarray) -> list[float]:
-    """The smallest magnitude that is not zero, and the largest."""
+    """The magnitudes of all elements that are finite and not zero."""
     size = np.abs(x.astype(np.float64))
-    size = size[np.isfinite(size) & (size > 0)]
-    return [float(size.min(initial=np.inf)), float(size.max(initial=0.0))]
+    return list(map(float, size[np.isfinite(size) & (size > 0)]))
 
 
 def replay(question: Question, backend: Any) -> Judgement:

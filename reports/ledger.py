@@ -85,7 +85,7 @@ def _list_of(wanted: Any, *kinds: type) -> bool:
 
 def _reaches(facts: Facts, wanted: Any) -> bool:
     low, high = wanted
-    return any(low <= m <= high for pair in facts["magnitudes"] for m in pair)
+    return any(low <= m <= high for operand in facts["magnitudes"] for m in operand)
 
 
 #: What ``when`` may hold: all of it is about the failure, or about the operands of the step that is blamed.
@@ -117,7 +117,7 @@ CONDITIONS = {
         lambda f, w: not set(w).isdisjoint(s[-1] for s in f["shapes"] if s),
     ),
     "magnitude": Condition(
-        "must be two numbers, the lower first: the smallest or the largest magnitude in some operand lies between them",
+        "must be two numbers, the lower first: some element of some operand has a magnitude between them",
         lambda w: _list_of(w, int, float) and len(w) == 2 and w[0] <= w[1],
         _reaches,
     ),
@@ -223,7 +223,7 @@ class Ledger:
         ----------
         facts : mapping
             ``op`` (the one to blame), ``ops`` (all), ``verdict``, ``where``, ``reason``, ``dtype``, ``kink``; of the step to
-            blame ``params``, ``magnitudes`` (the smallest and the largest, an operand), ``repeated``, ``shapes``, ``zeros``
+            blame ``params``, ``magnitudes`` (of all elements but zeros, an operand), ``repeated``, ``shapes``, ``zeros``
             (whether an operand has any), ``negative`` (whether a parameter is, or has, a negative number), ``operands`` (their
             dtypes), ``index`` (dtypes of its arrays); and ``layouts``.
         version : str
