@@ -22,6 +22,8 @@ from adjudge.backends import (
     load,
 )
 from adjudge.backends.protocol import Answer, Backend, composed, evaluate, writes_twice
+from adjudge.examine import Examiner, Settings
+from adjudge.oracle.certificate import as_question
 from adjudge.oracle.program import LAYOUTS, Input, Program, encode_index
 
 OWN = """
@@ -395,6 +397,15 @@ def test_jax_keeps_its_kernels_where_it_is_told(tmp_path: Path, monkeypatch: pyt
     finally:
         for name, value in before.items():
             library.config.update(f"jax_{name}", value)
+
+
+def test_a_known_defect_is_known_among_elements_that_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("jax", reason="JAX is not installed")
+    monkeypatch.chdir(tmp_path)
+    examiner = Examiner(Settings("jax", legs=("balls",)))
+    outcome = examiner.examine(as_question(Program.of([np.array([0.1, -0.41411, 0.6])], [("log1p", [0])])))
+    assert outcome.judgement.verdict == "wrong"
+    assert outcome.known == ["log1p-beyond-its-series"]
 
 
 def test_jax_pushes_tangents_forward() -> None:
