@@ -51,7 +51,7 @@ def _forget() -> None:
 def _setitem(x: Any, value: Any, index: Any) -> Any:
     if writes_twice(x.shape, index):
         raise Unsupported("JAX leaves open which value stays where an assignment repeats an index")
-    return x.at[index].set(value)
+    return x.at[index].set(jnp.asarray(value, x.dtype))  # as NumPy casts; JAX warns
 
 
 def _conv_nd(x: Any, w: Any, stride: Any, padding: Any = 0, dilation: Any = 1) -> Any:

@@ -22,7 +22,7 @@ from adjudge.backends import (
     load,
 )
 from adjudge.backends.protocol import Answer, Backend, composed, evaluate, writes_twice
-from adjudge.examine import Examiner, Settings
+from adjudge.examine import Examiner, Settings, judge
 from adjudge.oracle.certificate import as_question
 from adjudge.oracle.program import LAYOUTS, Input, Program, encode_index
 
@@ -406,6 +406,12 @@ def test_a_known_defect_is_known_among_elements_that_are_right(tmp_path: Path, m
     outcome = examiner.examine(as_question(Program.of([np.array([0.1, -0.41411, 0.6])], [("log1p", [0])])))
     assert outcome.judgement.verdict == "wrong"
     assert outcome.known == ["log1p-beyond-its-series"]
+
+
+def test_jax_assigns_wider_numbers_without_a_warning() -> None:
+    pytest.importorskip("jax", reason="JAX is not installed")
+    step = ("setitem", [0, 1], {"index": encode_index(slice(0, 2))})
+    assert judge(Program.of([np.ones(3, np.float32), np.ones(2)], [step]), "jax").verdict == "correct"
 
 
 def test_jax_pushes_tangents_forward() -> None:
