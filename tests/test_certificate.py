@@ -1,5 +1,6 @@
 """Certificates: the truth is true (mpmath is the outside witness), and the allowance is neither too wide nor too narrow."""
 
+import itertools
 import json
 import math
 from fractions import Fraction
@@ -110,6 +111,18 @@ def test_sums_are_allowed_any_order(n: int) -> None:
         assert c.value.error(np.asarray(total)) <= c.value.allowance
     worst_case = n * 2.0**-24 * float(np.abs(x).sum())
     assert c.value.allowance < 6 * worst_case
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_cotangents_are_allowed_any_order(order: tuple[int, ...]) -> None:
+    # Both reshapes change nothing: a library that skips them adds all three cotangents at x, in an order of its own.
+    steps = [("reshape", [0], {"shape": [1]}), ("reshape", [1], {"shape": [1]}), ("concatenate", [0, 1, 2], {"axis": 0})]
+    cotangent = np.array([0.01, 1.0, -1.0])
+    truth = certify(Program.of([np.array([2.0])], steps), cotangent).gradients[0]
+    assert truth is not None
+    a, b, c = (cotangent[[n]] for n in order)
+    assert truth.error((a + b) + c) <= truth.allowance
+    assert truth.allowance < 1e-14
 
 
 def test_a_branch_that_only_high_precision_decides_is_said_to_hang_on_rounding() -> None:
