@@ -60,7 +60,7 @@ def unary(name: str, value: Any, rule: Any, textbook: Any = None) -> None:
     elementwise(name, value, rule, textbook=textbook)
 
 
-unary("positive", lambda x: x * 1, lambda g, y, x: g)
+unary("positive", lambda x: x if is_object(x) else x * 1, lambda g, y, x: g)
 unary("negative", lambda x: -x, lambda g, y, x: -g)
 unary("reciprocal", lambda x: 1 / x, lambda g, y, x: -g * y * y, lambda g, y, x: -g / (x * x))
 unary("square", lambda x: x * x, lambda g, y, x: 2 * g * x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -159,8 +160,7 @@ def backward(
     """
     cotangents: list[Any] = [None] * len(values)
     cotangents[-1] = _array(cotangent)
-    terms = [0] * len(values)  # how many there are in each cotangent, counted along all ways from the value
-    terms[-1] = 1
+    addends = _addends(program, values) if s.rounds() else [0] * len(values)
     needed = [not constant for constant in program.constants]
     for number in reversed(range(len(program.steps))):
         step, y = program.steps[number], values[len(program.inputs) + number]
@@ -180,8 +180,10 @@ def backward(
                 pulled = _without_idle_poles(pulled, g)
             if interfere is not None and step.op in interfere:
                 pulled = interfere[step.op](number, k, pulled)
-            terms[arg] += terms[len(program.inputs) + number]
-            cotangents[arg] = pulled if cotangents[arg] is None else _in_any_order(cotangents[arg], pulled, terms[arg])
+            before = cotangents[arg]
+            if before is not None and addends[arg] > 2:
+                before, pulled = s.order_free(before, addends[arg] - 1), s.order_free(pulled, addends[arg] - 1)
+            cotangents[arg] = pulled if before is None else before + pulled
     gradients = []
     for n, (i, x) in enumerate(zip(program.inputs, values, strict=False)):
         g = cotangents[n]
@@ -189,9 +191,28 @@ def backward(
     return gradients, cotangents
 
 
-def _in_any_order(a: Any, b: Any, terms: int) -> Any:
-    """The sum of two cotangents, one of so many terms: a library that skips a copy adds three of them in another order."""
-    return a + b if terms < 3 else s.order_free(a, terms - 1) + s.order_free(b, terms - 1)
+def _addends(program: Program, values: Sequence[Any]) -> list[int]:
+    """For each value, how many cotangents there are in the largest sum that its own is a part of.
+
+    A library may skip a step whose value is its operand: what arrives at either is then added up in one sum, in any order.
+    """
+    addends = [0] * len(values)
+    copied: dict[int, int] = {}
+    for number in reversed(range(len(program.steps))):
+        value = len(program.inputs) + number
+        for arg in program.steps[number].args:
+            copy = _same(values[value], values[arg])
+            addends[arg] += addends[value] if copy else 1
+            if copy:
+                copied[value] = arg
+    for value, arg in sorted(copied.items()):
+        addends[value] = max(addends[value], addends[arg])
+    return addends
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same balls."""
+    return a.shape == b.shape and all(map(operator.is_, a.flat, b.flat))
 
 
 def _zeros(x: Any) -> Any:

@@ -187,6 +187,11 @@ def current_branches() -> Branches:
     return _mode.branches
 
 
+def rounds() -> bool:
+    """Whether the context that holds models the rounding of a dtype."""
+    return _mode.unit > 0
+
+
 def taylor(bits: int, order: int = 2, branches: Branches | None = None) -> Any:
     """Context: Taylor series of `order` coefficients, with ball coefficients of `bits` bits."""
     return _set(bits, _Mode(series=True, branches=branches or Branches()), order)
