@@ -184,7 +184,7 @@ def _nearest(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if not mantissa:
             return 0.0
         last = max(exponent + abs(mantissa).bit_length() - 1 - int(limits.nmant), lowest)
-        shift = last - exponent
+        shift = min(last - exponent, abs(mantissa).bit_length() + 2)  # of so many bits, none is left
         if shift > 0:
             whole, rest = divmod(abs(mantissa), 1 << shift)
             whole += 2 * rest > (1 << shift) or (2 * rest == (1 << shift) and whole % 2)

@@ -125,6 +125,18 @@ def test_cotangents_are_allowed_any_order(order: tuple[int, ...]) -> None:
     assert truth.allowance < 1e-14
 
 
+@pytest.mark.parametrize("zeros", [0, 2, 50, 110, 111, 112, 113, 150, 1000])
+def test_the_slope_of_sinc_is_mpmaths_however_near_to_0(zeros: int) -> None:
+    with mpmath.workprec(4000):
+        x = mpmath.ldexp(mpmath.mpf(5), -3 - zeros)
+        slope = mpmath.nstr((mpmath.cos(mpmath.pi * x) - mpmath.sin(mpmath.pi * x) / (mpmath.pi * x)) / x, 300)
+    with scalars.exact(112):
+        ball = np.asarray(scalars.sinc_derivative(scalars.boxed(flint.arb(5) * flint.arb(2) ** (-3 - zeros)))).item()
+        with scalars.extra_bits(400):
+            assert flint.arb(slope) in ball
+        assert ball.rel_accuracy_bits() > 100
+
+
 def test_a_branch_that_only_high_precision_decides_is_said_to_hang_on_rounding() -> None:
     near = 1 + 2.0**-52  # its cube is 1 + 3 * 2**-52 + 3 * 2**-104 + 2**-156
     p = Program.of(

@@ -266,3 +266,10 @@ def test_the_refusal_shows_what_each_leg_says() -> None:
 def test_what_cannot_be_certified_is_no_failure() -> None:
     with pytest.raises(NotCertified, match="log is outside its domain"):
         assert_gradient(np.log, [[-1.0]], [[-1.0]])
+
+
+def test_numbers_far_below_all_floats_take_no_longer() -> None:
+    # exp(-exp(30)) is 2**-1.5e13: whoever writes it out in bits takes all memory.
+    out = gradient(lambda x: np.sinc(np.exp(-np.exp(x))), np.array([30.0]))
+    assert out[0].tolist() == [0.0]
+    assert gradient(lambda x: np.exp(-np.exp(x)), np.array([30.0, 0.0]))[0][0] == 0.0

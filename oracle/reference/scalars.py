@@ -374,11 +374,13 @@ def _s_atan2(y: Any, x: Any) -> Any:
 def _b_dsinc(x: Any) -> Any:
     """D sinc/dx at the midpoint, widened by the Lipschitz constant: |sinc''| <= pi**2/3."""
     at = x.mid()
-    if at == 0:
-        slope = arb(0)
+    mantissa, exponent = at.man_exp()
+    zeros = -int(exponent) - int(mantissa).bit_length()  # after the binary point
+    if mantissa == 0 or zeros > flint.ctx.prec:
+        # -pi**2 x/3 + pi**4 x**3/30 - ...: the signs alternate, and the terms fall
+        slope = -(arb.pi() ** 2) * at / 3 + arb(0, (abs(at) ** 3 * arb.pi() ** 4 / 30).upper())
     else:
-        mantissa, exponent = at.man_exp()
-        with extra_bits(2 * max(0, -int(exponent) - int(mantissa).bit_length())):  # the difference loses that many
+        with extra_bits(2 * max(0, zeros)):  # the difference loses that many
             slope = ((arb.pi() * at).cos() - at.sinc_pi()) / at
     return slope + arb(0, (x.rad() * (arb.pi() ** 2 / 3)).upper())
 
