@@ -25,9 +25,10 @@ def amount(x: float, units: tuple[tuple[float, str], ...]) -> str:
 
     Examples
     --------
-    >>> amount(0.00123, SECONDS), amount(42.0, BYTES)
-    ('1.23 ms', '0.042 kB')
+    >>> amount(0.00123, SECONDS), amount(0.0009999, SECONDS), amount(42.0, BYTES)
+    ('1.23 ms', '1 ms', '0.042 kB')
     """
+    x = float(f"{x:.3g}")
     size, name = next(((s, n) for s, n in units if x >= s), units[-1])
     return f"{x / size:.3g} {name}"
 
