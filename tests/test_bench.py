@@ -1,5 +1,6 @@
 """Benchmarks: only right answers are timed, records have one shape, and a gate fires for what persists."""
 
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,32 @@ def test_what_crashes_has_no_timing_and_the_others_go_on(run: Run, gradient: str
     assert result.exit_code == 1, result.output
     assert [(r["verdict"], r["reason"]) for r in recorded("untimed")] == [("crash", said)] * 2
     assert [r["backend"] for r in recorded("timing")] == ["reference"] * 2
+
+
+#: Raises where memory that was freed goes back to the system, and is asked for page by page again.
+MEMORY = """
+import resource
+import numpy as np
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        arrays = [np.ones(2**16) for _ in range(4)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+if faults() > 1000:
+    raise MemoryError("freed memory is not kept")
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator than glibc's, with habits of its own")
+def test_no_page_faults_are_timed(run: Run) -> None:
+    Path("memory.txt").write_text(MEMORY)
+    result = run(planted("own.py", brings=f"import time; exec(open('{Path('memory.txt').absolute()}').read())"))
+    assert result.exit_code == 0, result.output
+    assert len(recorded("timing")) == 2
 
 
 def test_what_is_not_installed_here_is_unsupported_and_says_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
