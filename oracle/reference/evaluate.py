@@ -197,6 +197,7 @@ def _addends(program: Program, values: Sequence[Any]) -> list[int]:
     A library may skip a step whose value is its operand: what arrives at either is then added up in one sum, in any order.
     """
     addends = [0] * len(values)
+    addends[-1] = 1
     copied: dict[int, int] = {}
     for number in reversed(range(len(program.steps))):
         value = len(program.inputs) + number
