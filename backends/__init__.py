@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from .protocol import Answer, Backend, Unsupported
+from ..oracle.protocol import NEEDED, Answer, Backend, Unsupported, as_backend
 
 __all__ = [
     "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "LibraryMissing", "UnknownBackend", "Unsupported",
@@ -36,8 +36,6 @@ PINNED = {"torch": "torch==2.13.0"}
 #: What libraries are told, unless the user has said otherwise: compiling a kernel takes far longer than judging its few small
 #: calls. Numba then runs as plain Python what MyGrad's GRU would have it compile for every dtype.
 SMALL_CALLS = {"NUMBA_DISABLE_JIT": "1"}
-
-NEEDED = ("name", "versions", "vjp")
 
 
 class BackendError(Exception):
@@ -101,20 +99,20 @@ def load(spec: str) -> Backend:
         found = _attempt(spec, found)
     if lacking := [name for name in NEEDED if not hasattr(found, name)]:
         raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
-    return cast(Backend, found)
+    return as_backend(found)
 
 
 def check_spellings(backend: Backend) -> None:
     """Raise `BackendError` where a backend spells an op that does not exist: a renamed op, or a slip of the pen."""
     from ..oracle.reference import OPS
 
-    if unknown := sorted(set(getattr(backend, "SPELLING", ())) - set(OPS)):
+    if unknown := sorted(set(backend.language.spelling) - set(OPS)):
         raise BackendError(f"backend {backend.name} spells {_listed(unknown)}, which the catalogue does not have")
 
 
 def _shipped(name: str) -> Backend:
     try:
-        return cast(Backend, importlib.import_module(f".{name}", __name__))
+        return as_backend(importlib.import_module(f".{name}", __name__))
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith(__name__):
             raise

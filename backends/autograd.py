@@ -12,7 +12,8 @@ import numpy as np
 from autograd import make_jvp, make_vjp
 
 from ..oracle.program import Program
-from .protocol import Answer, Spelling, Unsupported, composed, composed_words, evaluate, no_out
+from ..oracle.protocol import Answer, Unsupported
+from .spelling import Spelling, composed, composed_words, evaluate, no_out
 
 name = "autograd"
 numpy_dtypes = True

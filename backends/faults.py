@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ..oracle.numbers import scalars as s
 from ..oracle.program import Program
-from ..oracle.reference import scalars as s
+from ..oracle.protocol import Answer
 from ..oracle.reference.evaluate import Pulled, forward
 from .mirror import dtypes, jvp, numpy_dtypes, reflect, versions, vjp
-from .protocol import Answer
 
 __all__ = ["FAULTS", "TANGENT_FAULTS", "Fault", "Faulty", "FaultyForward"]
 

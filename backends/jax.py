@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..oracle.program import Program
-from .protocol import Answer, Spelling, Unsupported, composed, composed_words, evaluate, no_out, writes_twice
+from ..oracle.protocol import Answer, Unsupported
+from .spelling import Spelling, composed, composed_words, evaluate, no_out, writes_twice
 
 config: Any = jax.config
 if not config.jax_platforms:

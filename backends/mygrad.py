@@ -11,7 +11,8 @@ import mygrad.nnet
 import numpy as np
 
 from ..oracle.program import Program
-from .protocol import Answer, Spelling, Unsupported, evaluate
+from ..oracle.protocol import Answer, Unsupported
+from .spelling import Spelling, evaluate
 
 #: MyGrad does not mark its names as exported, so that type checkers see none of them.
 mg: Any = mygrad

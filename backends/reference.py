@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..oracle import reference
 from ..oracle.program import Program
+from ..oracle.protocol import Answer
 from ..oracle.reference import OPS, backward, forward
-from .protocol import Answer
 
 name = "reference"
 numpy_dtypes = True
@@ -23,7 +23,7 @@ FOLDS = ("add_sequence", "multiply_sequence")
 
 def versions() -> dict[str, str]:
     """Adjudge's version, and NumPy's, which the reference computes with."""
-    return {"adjudge": __version__, "numpy": np.__version__}
+    return {"adjudge": version("adjudge"), "numpy": np.__version__}
 
 
 def supports(op: str) -> bool:

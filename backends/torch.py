@@ -15,7 +15,8 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from ..oracle.program import Program
-from .protocol import Answer, Spelling, Unsupported, composed, composed_words, evaluate, no_out, writes_twice
+from ..oracle.protocol import Answer, Unsupported
+from .spelling import Spelling, composed, composed_words, evaluate, no_out, writes_twice
 
 with warnings.catch_warnings():  # what forward mode imports when it is first used calls a function that PyTorch deprecates
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -6,11 +6,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any
 
-from .. import __version__
-from ..reports.records import SCHEMA_VERSION
+from ..records.environment import environment
+from ..records.records import SCHEMA_VERSION
 from .cases import Case, cases
 from .gate import decide
 from .sides import Side, Untimed, Worker, threads
@@ -53,12 +54,11 @@ def run(sides: Sequence[Side], ops: Sequence[str], gate: float | None, emit: Emi
 
 def header(gate: float | None) -> Record:
     """The record that a run begins with."""
-    from ..suite import environment
-
     place = {**environment(), "threads": threads()}
     return {
         "kind": "run", "what": "bench", "schema_version": SCHEMA_VERSION, "run": uuid.uuid4().hex[:12],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"), "adjudge": __version__, "environment": place, "gate": gate,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"), "adjudge": version("adjudge"),
+        "environment": place, "gate": gate,
     }  # fmt: skip
 
 

@@ -103,7 +103,8 @@ class Side:
             backend = load(name)
         except LibraryMissing as missing:
             return cls(spec, None, python, bool(at), str(missing))
-        lacking = "" if hasattr(backend, "TIMED") else f"backend {backend.name} does not say how its passes are timed (TIMED)"
+        timed = backend.language.timed is not None
+        lacking = "" if timed else f"backend {backend.name} does not say how its passes are timed (TIMED)"
         return cls(spec, backend, python, bool(at), lacking)
 
     @property
@@ -114,8 +115,7 @@ class Side:
     def source(self, case: Case) -> str:
         """The case in the library's words."""
         assert self.backend is not None
-        supports = getattr(self.backend, "supports", None)
-        if supports is not None and not supports(case.row.op):
+        if not self.backend.supports(case.row.op):
             raise Untimed("unsupported", f"{self.backend.name} has no {case.row.op}")
         try:
             text = passes(case.program, self.backend)
@@ -141,7 +141,7 @@ def default_sides() -> list[Side]:
             side = Side.of(name)
         except BackendError as problem:
             side = Side(name, None, sys.executable, lacking=str(problem))
-        if side.backend is None or hasattr(side.backend, "TIMED"):
+        if side.backend is None or side.backend.language.timed is not None:
             sides.append(side)
     return sides
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .judge import FAILING, Finding, Judgement, judge
+from .numbers import scalars as s
 from .program import Program, Question
-from .reference import scalars as s
+from .protocol import Backend, Implementation, as_backend
 from .reference.evaluate import backward, forward
 from .tangent import push, slopes
 
@@ -45,7 +47,7 @@ class Blame:
     alike: Finding | None = None
 
 
-def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) -> Blame:
+def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, finding: Finding | None = None) -> Blame:
     """Judge each step of a failing program by itself.
 
     Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded; for a finding
@@ -61,7 +63,7 @@ def blame(judgement: Judgement, backend: Any, finding: Finding | None = None) ->
     finding : Finding, optional
         Which of the judgement's findings to explain; the gravest if left out.
     """
-    question = judgement.question
+    question, backend = judgement.question, as_backend(backend)
     finding = finding or judgement.worst
     if finding is None:
         raise ValueError("nothing stands against this answer, so there is nothing to blame")
@@ -125,7 +127,7 @@ def _beginning(question: Question, number: int, values: list[Any], cotangents: l
     return Question(program, cotangent, question.directions)
 
 
-def _computed(program: Program, backend: Any) -> list[Any]:
+def _computed(program: Program, backend: Backend) -> list[Any]:
     """Every value as the backend computes it; None where it raises."""
     values: list[Any] = [i.data for i in program.inputs]
     for number in range(len(program.steps)):

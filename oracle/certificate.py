@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from flint import arb
 
+from .numbers import scalars as s
 from .program import Program, Question
-from .reference import scalars as s
 from .reference.evaluate import as_numpy, backward, forward
 
 __all__ = ["Certificate", "Enclosure", "certify"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .certificate import CONDITION, Certificate, Enclosure, certify
 from .program import Input, Question, letter
+from .protocol import Answer, Backend, Implementation, Unsupported, as_backend
 from .reference.evaluate import as_numpy
 from .tangent import certify_tangent, directions_in_dtype, lossy_tangent
 
@@ -95,19 +97,25 @@ class Judgement:
         return min(self.findings, key=lambda f: GRAVITY[f.verdict], default=None)
 
 
-def judge(question: Question, backend: Any, certificate: Certificate | None = None, tangents: bool = True) -> Judgement:
+def judge(
+    question: Question,
+    backend: Backend | Implementation | ModuleType,
+    certificate: Certificate | None = None,
+    tangents: bool = True,
+) -> Judgement:
     """Ask a backend and judge its answer, in forward mode as well where it has that.
 
     Parameters
     ----------
     question : Question
     backend : Backend
-        See `adjudge.backends.protocol`.
+        See `adjudge.oracle.protocol`.
     certificate : Certificate, optional
         If it is known already.
     tangents : bool
         Whether forward mode is asked, too.
     """
+    backend = as_backend(backend)
     if certificate is None:
         certificate = certificate_for(question, backend)
     try:
@@ -118,20 +126,20 @@ def judge(question: Question, backend: Any, certificate: Certificate | None = No
     with np.errstate(all="ignore"):
         if answer is not None:
             judgement = _judged(question, certificate, answer, findings)
-        if tangents and hasattr(backend, "jvp") and certificate.decided and judgement.verdict != "unsupported":
+        if tangents and backend.jvp is not None and certificate.decided and judgement.verdict != "unsupported":
             return _with_tangent(judgement, backend, None if answer is None else np.asarray(answer.value))
     return judgement
 
 
 def _raised(problem: Exception, where: str) -> Finding:
     """The finding that an exception is."""
-    verdict = "unsupported" if type(problem).__name__ == "Unsupported" else "crash"
+    verdict = "unsupported" if isinstance(problem, Unsupported) else "crash"
     said = str(problem).strip().splitlines()
     reason = said[0] if verdict == "unsupported" and said else f"{type(problem).__name__}: {said[0] if said else ''}"
     return Finding(verdict, where, reason)
 
 
-def _judged(question: Question, certificate: Certificate, answer: Any, findings: list[Finding]) -> Judgement:
+def _judged(question: Question, certificate: Certificate, answer: Answer, findings: list[Finding]) -> Judgement:
     """The judgement of an answer, given what already stands against it."""
     worst = 0.0
     gradients = _completed(question, answer.gradients)
@@ -169,17 +177,16 @@ def _judged(question: Question, certificate: Certificate, answer: Any, findings:
     return Judgement(question, certificate, verdict, tuple(findings), worst, tuple(gradients))
 
 
-def certificate_for(question: Question, backend: Any) -> Certificate:
+def certificate_for(question: Question, backend: Backend) -> Certificate:
     """The certificate under the arithmetic that a backend declares."""
-    units = getattr(backend, "unit_roundoff", {})
     dtype = question.program.working_dtype.name
-    return certify(question, unit=units.get(dtype), flush=bool(getattr(backend, "flushes_subnormals", False)))
+    return certify(question, unit=backend.unit_roundoff.get(dtype), flush=backend.flushes_subnormals)
 
 
 # -- asking, and the contract --------------------------------------------------------------------------------------------------
 
 
-def _ask(question: Question, backend: Any) -> tuple[Any, list[Finding]]:
+def _ask(question: Question, backend: Backend) -> tuple[Answer, list[Finding]]:
     """Two answers to the same question on fresh inputs; the first one, and what breaks the contract."""
     answers: list[list[np.ndarray]] = []
     findings: list[Finding] = []
@@ -201,7 +208,7 @@ def _ask(question: Question, backend: Any) -> tuple[Any, list[Finding]]:
     return given, findings
 
 
-def _arrays(answer: Any) -> list[np.ndarray]:
+def _arrays(answer: Answer) -> list[np.ndarray]:
     return [np.asarray(answer.value), *(np.asarray(g) for g in answer.gradients if g is not None)]
 
 
@@ -214,7 +221,9 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
 
 
-def _contract(question: Question, answer: Any, inputs: Sequence[Any], cotangent: np.ndarray, backend: Any) -> list[Finding]:
+def _contract(
+    question: Question, answer: Answer, inputs: Sequence[Any], cotangent: np.ndarray, backend: Backend
+) -> list[Finding]:
     program, out = question.program, []
 
     def broken(where: str, reason: str) -> None:
@@ -228,7 +237,7 @@ def _contract(question: Question, answer: Any, inputs: Sequence[Any], cotangent:
     value = np.asarray(answer.value)
     if value.shape != question.cotangent.shape:
         broken("value", f"shape {value.shape} where {question.cotangent.shape} is due")
-    elif getattr(backend, "numpy_dtypes", False) and value.dtype != (expected := as_numpy(program)).dtype:
+    elif backend.numpy_dtypes and value.dtype != (expected := as_numpy(program)).dtype:
         broken("value", f"dtype {value.dtype} where NumPy gives {expected.dtype}")
     for n, (i, fresh, g) in enumerate(zip(program.inputs, inputs, answer.gradients, strict=True)):
         name = f"gradient of {letter(n)}"
@@ -276,7 +285,7 @@ def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
 HARMLESS = ("undecided", "unsupported", "correct")
 
 
-def _with_tangent(judgement: Judgement, backend: Any, value: np.ndarray | None) -> Judgement:
+def _with_tangent(judgement: Judgement, backend: Backend, value: np.ndarray | None) -> Judgement:
     """The judgement, once the backend has been asked for the tangent; `value` is what its reverse mode gave, if anything."""
     question, certificate = judgement.question, judgement.certificate
     certified = certify_tangent(certificate)
@@ -284,6 +293,7 @@ def _with_tangent(judgement: Judgement, backend: Any, value: np.ndarray | None) 
         return replace(judgement, tangent=Finding("undecided", "tangent", certified.trouble))
     inputs, directions = [i.materialise() for i in question.program.inputs], directions_in_dtype(certificate)
     try:
+        assert backend.jvp is not None
         pushed = backend.jvp(question.program, inputs, [None if v is None else np.array(v) for v in directions or ()])
     except Exception as problem:  # whatever a backend raises is its verdict
         said = _raised(problem, "tangent")

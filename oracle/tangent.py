@@ -15,8 +15,8 @@ import numpy as np
 from flint import arb
 
 from .certificate import LAST_BITS, LOSSY_ULPS, SHARPNESS, Certificate, Enclosure, enclose, finite, flat, lifted, span_of
+from .numbers import scalars as s
 from .program import Program
-from .reference import scalars as s
 from .reference.evaluate import backward, forward
 
 __all__ = ["FIRST_BITS", "Tangent", "certify_tangent", "directions_in_dtype", "lossy_tangent", "push", "slopes"]

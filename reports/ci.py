@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .records import JUDGED, STANDINGS, Row, Summary, counted
+from ..records.records import JUDGED, STANDINGS, Row, Summary, counted
+from ..records.sentences import failure_sentence, ledger_sentence
 from .report import program_lines
-from .sentences import failure_sentence, ledger_sentence
 
 __all__ = ["HEADLINES", "JUNIT", "MARKDOWN", "annotate", "job_summary", "junit", "write_for_ci"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .records import JUDGED, Record, Row, Summary, counted
-from .sentences import failure_sentence, ledger_sentence
+from ..records.records import JUDGED, Record, Row, Summary, counted
+from ..records.sentences import failure_sentence, ledger_sentence
 
 __all__ = ["Change", "compare", "headline", "worse"]
 

@@ -15,13 +15,13 @@ from typing import Any
 from markupsafe import Markup
 
 from ..oracle.judge import FAILING, VERDICTS
+from ..records.records import JUDGED, STANDINGS, Gauge, Record, Row, Summary, counted
+from ..records.sentences import failure_sentence, ledger_sentence
 from .charts import MUTED, SERIES, canvas, dots, svg
 from .ci import HEADLINES
 from .compare import Change, compare, headline
 from .pages import render
-from .records import JUDGED, STANDINGS, Gauge, Record, Row, Summary, counted
 from .report import program_lines
-from .sentences import failure_sentence, ledger_sentence
 
 __all__ = ["MOST_BYTES", "PAGE", "Run", "conformance_page"]
 

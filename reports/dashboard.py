@@ -13,11 +13,11 @@ import numpy as np
 from markupsafe import Markup
 from packaging.version import InvalidVersion, Version
 
+from ..records.history import Finding, History, Machine, Seen, Series
+from ..records.records import JUDGED, counted
 from .changepoints import CHANCE, LEAST, Step, steps
 from .charts import INK, MUTED, SERIES, STATES, canvas, svg
-from .history import Finding, History, Machine, Seen, Series
 from .pages import render
-from .records import JUDGED, counted
 from .timings import SECONDS, amount
 
 __all__ = ["DASHBOARD", "MOST_BYTES", "dashboard"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
-
-from .. import __version__
 
 __all__ = ["look", "render"]
 
@@ -46,4 +45,4 @@ def render(template: str, **context: Any) -> str:
     >>> "<main" in render("base.html")
     True
     """
-    return _environment().get_template(template).render(look=look(), version=__version__, **context)
+    return _environment().get_template(template).render(look=look(), version=version("adjudge"), **context)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..oracle.program import ProgramError, Question
-from .histories import HistoryCase
-from .records import FILE, STANDINGS, Record, Row, Summary, plain
-from .sentences import failure_sentence, ledger_sentence
+from ..records.lockstep import HistoryCase
+from ..records.records import FILE, STANDINGS, Record, Row, Summary, plain
+from ..records.sentences import failure_sentence, ledger_sentence
 
 __all__ = ["REPORT", "program_lines", "report_tree", "schema", "write_report"]
 

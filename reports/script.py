@@ -57,8 +57,9 @@ from typing import Any
 import numpy as np
 
 from ..oracle.program import Input, Program, as_tuple, decode_index, letter
+from ..oracle.protocol import Backend
 from ..oracle.reference import forward
-from .case import Arrays, Case
+from ..records.case import Arrays, Case
 
 __all__ = ["ScriptError", "array_words", "passes", "script"]
 
@@ -70,7 +71,7 @@ class ScriptError(ValueError):
     """A backend's templates cannot be filled in; the message is one sentence."""
 
 
-def script(case: Case, backend: Any) -> str | None:
+def script(case: Case, backend: Backend) -> str | None:
     """A script that shows the case, prints got and expected, and exits with status 1 while the fault is there.
 
     Parameters
@@ -84,7 +85,7 @@ def script(case: Case, backend: Any) -> str | None:
     ScriptError
         If a template lacks, or asks for what there is not.
     """
-    words = getattr(backend, "SCRIPT", None)
+    words = backend.language.script
     if words is None or (case.where == "tangent" and "push" not in words):
         return None
     try:
@@ -93,7 +94,7 @@ def script(case: Case, backend: Any) -> str | None:
         raise ScriptError(f"the SCRIPT of backend {backend.name} cannot be filled in: {problem!r}") from problem
 
 
-def passes(program: Program, backend: Any) -> str | None:
+def passes(program: Program, backend: Backend) -> str | None:
     """Source of a function that prepares a program to be timed in a library's own words.
 
     Parameters
@@ -108,10 +109,10 @@ def passes(program: Program, backend: Any) -> str | None:
     ScriptError
         If a template lacks, or asks for what there is not.
     """
-    timed = getattr(backend, "TIMED", None)
+    timed = backend.language.timed
     if timed is None:
         return None
-    words = {**getattr(backend, "SCRIPT", {}), **timed}
+    words = {**(backend.language.script or {}), **timed}
     try:
         text = _run(program, words["passes"], words)
         head = textwrap.dedent(words["import"]).strip().split("\n")
@@ -123,7 +124,7 @@ def passes(program: Program, backend: Any) -> str | None:
     return "\n".join([*dict.fromkeys([*head, *map(str.strip, brought)]), "", "", *lines]) + "\n"
 
 
-def _written(case: Case, backend: Any, words: Mapping[str, Any]) -> str:
+def _written(case: Case, backend: Backend, words: Mapping[str, Any]) -> str:
     program = case.question.program
     versions = ", ".join(f"{package} {version}" for package, version in case.versions.items())
     head = f"{case.backend}: {case.verdict}" + (f", {case.where}: {case.reason}" if case.where else "")
@@ -133,7 +134,7 @@ def _written(case: Case, backend: Any, words: Mapping[str, Any]) -> str:
         f"def inputs():\n{_indented(_input_lines(program))}\n    return {_sequence(_letters(program))}\n",
         _along(case) if case.where == "tangent" else f"COTANGENT = {array_words(case.question.cotangent)}\n",
         _run(program, words["push" if case.where == "tangent" else "run"], words) + "\n",
-        *_main(case, bool(getattr(backend, "numpy_dtypes", False))),
+        *_main(case, backend.numpy_dtypes),
     ]
     return "\n\n".join(blocks) + "\n"
 

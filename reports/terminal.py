@@ -15,9 +15,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .records import JUDGED, Record, Row, Summary, standing
+from ..records.records import JUDGED, Record, Row, Summary, standing
+from ..records.sentences import failure_sentence, ledger_sentence
 from .report import program_lines
-from .sentences import failure_sentence, ledger_sentence
 
 __all__ = ["Terminal", "make_console", "op_table", "witness_table"]
 

@@ -94,7 +94,7 @@ class Rule:
         Rules of one name are drawn as one.
     line : str
         With holes: ``{new}`` a name to bind, ``{a}`` a tensor, ``{b}`` a tensor, array, list or number; see
-        `adjudge.strategies.histories.HOLES`.
+        `adjudge.strategies.scripts.HOLES`.
     bits : str
         One of `BITS`.
     fits : str

@@ -10,7 +10,7 @@ import numpy as np
 from flint import arb
 
 from ..certificate import Certificate
-from ..reference import scalars as s
+from ..numbers import scalars as s
 from ..reference.evaluate import forward
 from .witness import Witness, narrow, overlap
 

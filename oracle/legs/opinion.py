@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ..judge import Judgement, judge
 from ..program import Input, Program, Question, Step
+from ..protocol import Backend
 from .witness import Witness
 
 __all__ = ["in_double", "opinion"]
@@ -25,7 +25,7 @@ def in_double(question: Question) -> Question:
     return Question(Program(inputs, steps), question.cotangent.astype(np.float64), question.directions)
 
 
-def opinion(question: Question, library: Any, known: Callable[[Judgement], str | None]) -> Witness:
+def opinion(question: Question, library: Backend, known: Callable[[Judgement], str | None]) -> Witness:
     """What `library` says: it agrees if its answer in float64 is within the allowance, or is off by loss of digits only.
 
     Parameters
@@ -36,7 +36,7 @@ def opinion(question: Question, library: Any, known: Callable[[Judgement], str |
         Gives the name of a known deviation of the library that explains a failing judgement, or None.
     """
     judgement = judge(in_double(question), library, tangents=False)
-    name = str(library.name)
+    name = library.name
     worst = judgement.worst
     if not judgement.failed:
         if judgement.verdict in ("undecided", "unsupported"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..certificate import LAST_BITS, Certificate
-from ..reference import scalars as s
+from ..numbers import scalars as s
 from ..tangent import FIRST_BITS, pushed
 from .witness import Witness, narrow, overlap
 

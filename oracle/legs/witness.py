@@ -8,7 +8,7 @@ import numpy as np
 from flint import arb
 
 from ..certificate import Certificate
-from ..reference import scalars as s
+from ..numbers import scalars as s
 
 __all__ = ["Witness", "along", "overlap"]
 

@@ -25,9 +25,9 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .errors import ClearedGraph
 from .evaluate import UnknownOp, backward, forward
 from .functions import FUNCTIONS, linalg
-from .mistakes import ClearedGraph
 from .op import OPS, Op
 from .tensors import Tensor, apply
 

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import logistic, pick, sq
-from .op import elementwise, op
-from .scalars import (
+from ..numbers.scalars import (
     absolute,
     add_reduce,
     boxed,
@@ -25,6 +23,8 @@ from .scalars import (
     wins,
     zeros,
 )  # fmt: skip
+from .elementwise import logistic, pick, sq
+from .op import elementwise, op
 
 __all__ = ["log_softmax_pull", "log_softmax_rows", "sigmoid", "softmax_pull", "softmax_rows", "textbook_log_softmax_rows"]
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import OPS, elementwise, op, unbroadcast
-from .scalars import (
+from ..numbers.scalars import (
     absolute,
     arccos,
     arccosh,
@@ -49,6 +48,7 @@ from .scalars import (
     where,
     wins,
 )  # fmt: skip
+from .op import OPS, elementwise, op, unbroadcast
 
 # fmt: off
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..numbers import scalars as s
 from ..program import Program, Step
-from . import scalars as s
 from .op import OPS, Op, unbroadcast
 
 __all__ = ["UnknownOp", "as_numpy", "backward", "forward", "step_forward", "step_pull"]

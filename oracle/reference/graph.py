@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..program import Step, encode_index
+from .errors import ClearedGraph, explained
 from .evaluate import step_forward, step_pull
-from .mistakes import ClearedGraph, explained
 from .op import Op
 
 __all__ = ["Node", "compute", "laid_out", "pull_back"]

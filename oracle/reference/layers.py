@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..numbers.scalars import add_reduce, boxed, cosh, is_object, lift, matmul, order_free, sqrt, tanh, winner, zeros
 from ..program import as_tuple
 from .activations import sigmoid
 from .elementwise import sq
 from .op import OPS, op
-from .scalars import add_reduce, boxed, cosh, is_object, lift, matmul, order_free, sqrt, tanh, winner, zeros
 from .shaping import scatter
 
 Setting = int | Sequence[int]

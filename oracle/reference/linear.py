@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..numbers.scalars import boxed, einsum, is_object, lift, matmul
 from .op import op, unbroadcast
-from .scalars import boxed, einsum, is_object, lift, matmul
 
 # -- matmul: vectors are matrices with an axis of one --------------------------------------------------------------------------
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .op import op
-from .scalars import (
+from ..numbers.scalars import (
     absolute,
     add_reduce,
     boxed,
@@ -25,6 +24,7 @@ from .scalars import (
     winner,
     wins,
 )
+from .op import op
 
 Axis = int | list[int] | tuple[int, ...] | None
 

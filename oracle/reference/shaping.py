@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..numbers.scalars import add_reduce, boxed, is_object, lift, normalise_axes
 from ..program import as_tuple, decode_index
 from .op import op, unbroadcast
-from .scalars import add_reduce, boxed, is_object, lift, normalise_axes
 
 # -- one operand: the cotangent takes the way back -----------------------------------------------------------------------------
 

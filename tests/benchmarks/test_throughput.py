@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adjudge.examine import Examiner, Settings
-from adjudge.suite import perform, tasks
+from adjudge.suite.examiner import Examiner, Settings
+from adjudge.suite.run import perform, tasks
 
 
 @pytest.mark.parametrize("backend", ["mirror", "mygrad"])

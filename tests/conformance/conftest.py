@@ -2,7 +2,7 @@
 
 import pytest
 
-from adjudge.examine import Examiner, Settings
+from adjudge.suite.examiner import Examiner, Settings
 
 
 @pytest.fixture(scope="session")

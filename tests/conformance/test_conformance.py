@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from adjudge.examine import Examiner
-from adjudge.suite import COMPOSITION, perform, selected, tasks
+from adjudge.suite.examiner import Examiner
+from adjudge.suite.run import COMPOSITION, perform, selected, tasks
 
 
 @pytest.mark.parametrize("op", selected(()))

@@ -1,0 +1,183 @@
+"""What adjudge asks of an implementation under test, and what it answers: a handful of plain functions.
+
+A backend is any module (or object) that has
+
+``name``
+    what to call it in reports;
+``versions()``
+    a dict of package name to version, the library under test first;
+``vjp(program, inputs, cotangent)``
+    an `Answer`: the program's value and the gradient of ``sum(cotangent * value)`` with respect to each input;
+
+and may have any of the other fields of `Backend`, which gives the defaults. `as_backend` fills them in, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+
+from .program import Program
+
+__all__ = ["NEEDED", "Answer", "Backend", "Hvp", "Implementation", "Jvp", "Language", "Unsupported", "Vjp", "as_backend"]
+
+
+class Unsupported(Exception):
+    """The implementation does not have what the program needs; the message says what."""
+
+
+@dataclass
+class Answer:
+    """What an implementation answers to one program.
+
+    Parameters
+    ----------
+    value : array
+        The program's value, as an array.
+    gradients : list
+        One array per input, in the library's own dtype and shape; None where it gives none.
+    """
+
+    value: np.ndarray
+    gradients: list[np.ndarray | None]
+
+
+#: ``vjp(program, inputs, cotangent)``. `inputs` are fresh objects: arrays in their layout, numbers, lists.
+Vjp = Callable[[Program, Sequence[Any], np.ndarray], Answer]
+#: ``jvp(program, inputs, tangents)``: the program's value, and its tangent along `tangents`, of the value's shape and dtype.
+Jvp = Callable[[Program, Sequence[Any], Sequence[np.ndarray | None]], tuple[np.ndarray, np.ndarray]]
+#: ``hvp(program, inputs, cotangent, tangents)``: the derivative of each input's gradient along `tangents`, None for constants.
+Hvp = Callable[[Program, Sequence[Any], np.ndarray, Sequence[np.ndarray | None]], Sequence[np.ndarray | None]]
+
+
+@dataclass(frozen=True)
+class Language:
+    """How programs are written in a library's own words.
+
+    Parameters
+    ----------
+    script, timed : mapping
+        Templates, see `adjudge.reports.script`; those in `timed` go before those in `script`.
+    spelling : tuple of str
+        The ops that are spelled in a way of their own.
+    """
+
+    script: Mapping[str, Any] | None = None
+    timed: Mapping[str, Any] | None = None
+    spelling: tuple[str, ...] = ()
+
+
+def _has_every_op(op: str) -> bool:
+    return True
+
+
+def _keeps_nothing(folder: Path) -> None:
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Backend:
+    """An implementation under test.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in reports.
+    versions : callable
+        Gives a dict of package name to version, the library under test first.
+    vjp : Vjp
+        Reverse mode.
+    jvp : Jvp, optional
+        Forward mode. `tangents` has one array per input, of its shape and dtype, and None for constants. Where the library
+        has no forward mode for an op, it raises `Unsupported`: value and gradients are judged all the same.
+    hvp : mapping of str to Hvp
+        Hessian-vector products, by the way in which they are computed ("forward over reverse", "reverse over reverse"); a
+        lone function may stand for the mapping.
+    dtypes : tuple of str
+        Names of the float dtypes it computes in.
+    supports : callable
+        Whether it has an op of this name. What it lacks it may also say by raising `Unsupported`.
+    tensors : module, optional
+        Has `Tensor`, `tensor` and functions with NumPy's names, where the library's arrays are tensors that remember how
+        they were computed (`backward()`, `grad`, `null_grad()`, `constant`, views, updates in place): they are driven beside
+        the reference's. Without it the rows of the family "semantics" read `unsupported`.
+    numpy_dtypes : bool
+        Whether the library promises NumPy's dtype for every value; it may have promotion rules of its own.
+    unit_roundoff : mapping of str to float
+        Unit roundoff by dtype name, for a library whose kernels are declared approximate (TF32, fast math).
+    flushes_subnormals : bool
+        Whether the library rounds subnormal results to zero.
+    use_cache : callable
+        Told where the library may keep what it compiles, which a gate asks for again every time.
+    file : str
+        Where the backend's source lies; "" where that is not known.
+    language : Language
+        How programs are written in the library's own words.
+    """
+
+    name: str
+    versions: Callable[[], dict[str, str]]
+    vjp: Vjp
+    jvp: Jvp | None = None
+    hvp: Mapping[str, Hvp] = field(default_factory=dict)
+    dtypes: tuple[str, ...] = ("float64", "float32")
+    supports: Callable[[str], bool] = _has_every_op
+    tensors: ModuleType | None = None
+    numpy_dtypes: bool = False
+    unit_roundoff: Mapping[str, float] = field(default_factory=dict)
+    flushes_subnormals: bool = False
+    use_cache: Callable[[Path], None] = _keeps_nothing
+    file: str = ""
+    language: Language = field(default_factory=Language)
+
+
+class Implementation(Protocol):
+    """What a module or object must have to be a backend."""
+
+    name: str
+
+    def versions(self) -> dict[str, str]:
+        """Package name to version."""
+        ...
+
+    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+        """Value and gradients."""
+        ...
+
+
+#: What a backend must have.
+NEEDED = ("name", "versions", "vjp")
+
+
+def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
+    """A module or object with a backend's functions, as a `Backend` with the defaults filled in.
+
+    Parameters
+    ----------
+    given : Backend, module or object
+        Has the attributes in `NEEDED`.
+
+    Raises
+    ------
+    TypeError
+        Where it lacks one of them.
+    """
+    if isinstance(given, Backend):
+        return given
+    lacking = [name for name in NEEDED if not hasattr(given, name)]
+    if lacking:
+        raise TypeError(f"{given!r} is no backend: it lacks {' and '.join(lacking)} (a backend has {', '.join(NEEDED)})")
+    own = {f.name: getattr(given, f.name) for f in fields(Backend) if hasattr(given, f.name)}
+    if callable(own.get("hvp")):
+        own["hvp"] = {"": own["hvp"]}
+    own["dtypes"] = tuple(own.get("dtypes", Backend.dtypes))
+    own["language"] = Language(
+        getattr(given, "SCRIPT", None), getattr(given, "TIMED", None), tuple(getattr(given, "SPELLING", ()))
+    )
+    own["file"] = str(getattr(given, "__file__", "") or "")
+    return Backend(**own)

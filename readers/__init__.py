@@ -1,0 +1,1 @@
+"""Functions that people bring, read as programs."""

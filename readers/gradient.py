@@ -1,0 +1,335 @@
+"""Certified gradients of functions written with NumPy calls, and a check of other people's gradients against them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from ..oracle.certificate import Certificate, as_question, certify
+from ..oracle.judge import Finding, judge
+from ..oracle.legs import exact_differences, taylor
+from ..oracle.numbers import scalars as s
+from ..oracle.program import Program, letter
+from ..oracle.protocol import Answer, Backend
+from ..oracle.reference.evaluate import as_numpy, backward, find, forward, step_pull
+from .numpy import trace
+
+__all__ = ["NotCertified", "assert_gradient", "gradient"]
+
+#: Precision doubles from the first number of bits until every rounding is decided, or the last is reached.
+FIRST_BITS, LAST_BITS = 128, 8192
+#: With more combinations of branches than this at exact ties, they are not all tried.
+MOST_BRANCHES = 64
+
+
+class NotCertified(ArithmeticError):
+    """There is no gradient here that could be certified; the message says where and why."""
+
+
+def gradient(f: Callable[..., Any], *arrays: Any) -> list[Any]:
+    """Certified gradients of a function written with NumPy calls.
+
+    The function runs once, on tensors that write down every step; the steps then run on balls, which enclose the exact
+    gradient of those steps, at a precision that decides how each element rounds.
+
+    Parameters
+    ----------
+    f : callable
+        Takes as many arrays as are given and returns one. An array that is no scalar counts as summed.
+    *arrays : array_like
+        float16, float32 or float64; integers and booleans count as constants.
+
+    Returns
+    -------
+    list of ndarray
+        The gradient by each array, in its shape and dtype, every element correctly rounded; None for constants.
+
+    Raises
+    ------
+    TypeError
+        Where `f` calls a function that has no derivative here, or takes numbers out of its argument.
+    NotCertified
+        Where `f` is not differentiable at this point, or the point is outside the domain.
+
+    Notes
+    -----
+    A Python branch (``if x > 0``) is taken as floats take it; numbers that Python or NumPy compute apart from the arguments
+    are taken as the floats they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gradient(lambda x: np.log1p(np.exp(x)).sum(), np.array([-40.0, 0.0, 3.0]))
+    [array([4.24835426e-18, 5.00000000e-01, 9.52574127e-01])]
+    >>> gradient(lambda x, y: x * y, 2.0, np.float32(0.1))
+    [array(0.1), array(2., dtype=float32)]
+    >>> gradient(np.abs, [1.0, 0.0])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    adjudge.readers.gradient.NotCertified: absolute is not differentiable here: the gradient of argument 0 at (1,) may be ...
+    """
+    given = _floats(arrays)
+    program = trace(f, given)
+    if program is None:
+        return [None if x.dtype.kind != "f" else np.zeros_like(x) for x in given]
+    ways = [_rounded(program, choice, len(given)) for choice in _choices(program)]
+    for way in ways[1:]:
+        for n, (first, other) in enumerate(zip(ways[0], way, strict=True)):
+            if first is not None and (first != other).any():
+                place = tuple(np.argwhere(first != other)[0].tolist())
+                raise NotCertified(
+                    f"{_tied(program)} is not differentiable here: the gradient of argument {n} at {place} may be "
+                    f"{min(first[place], other[place]):.6g} or {max(first[place], other[place]):.6g}"
+                )
+    return ways[0]
+
+
+def _floats(arrays: Sequence[Any]) -> list[np.ndarray]:
+    given = [np.asarray(a) for a in arrays]
+    for n, x in enumerate(given):
+        if x.dtype.kind not in "fiub" or x.dtype.itemsize > 8:
+            raise TypeError(f"argument {n} is of {x.dtype}: it must be float16, float32 or float64; convert it")
+    if not any(x.dtype.kind == "f" for x in given):
+        kinds = ", ".join(str(x.dtype) for x in given) or "no arguments"
+        raise TypeError(f"nothing to differentiate by among {kinds}: give floats, 2.0 for 2")
+    return given
+
+
+# -- truth ---------------------------------------------------------------------------------------------------------------------
+
+
+def _pulled_back(program: Program, bits: int, script: Sequence[int] = ()) -> tuple[Any, list[Any], s.Branches]:
+    """Value and gradients on balls; `Undecided` where they do not decide a comparison."""
+    branches = s.Branches(script=script)
+    with s.exact(bits, branches):
+        values = forward(program, [s.lift(i.data) for i in program.inputs], branches)
+        ones = s.lift(np.ones(values[-1].shape))
+        return values[-1], backward(program, values, ones, branches, poles=True)[0], branches
+
+
+def _at_rising_precision(program: Program, script: Sequence[int] = ()) -> Iterator[tuple[Any, list[Any], s.Branches, int]]:
+    bits = FIRST_BITS
+    while bits <= LAST_BITS:
+        with suppress(s.Undecided):
+            yield *_pulled_back(program, bits, script), bits
+        bits *= 2
+
+
+def _choices(program: Program) -> Iterator[tuple[int, ...]]:
+    """Every choice of branches at exact ties: one, empty, where nothing ties."""
+    for *_, branches, _ in _at_rising_precision(program):
+        if math.prod(branches.ties) > MOST_BRANCHES:
+            raise NotCertified(f"{_tied(program)} is at a tie in {len(branches.ties)} places: no gradient is unique there")
+        return itertools.product(*map(range, branches.ties))
+    raise NotCertified(f"two numbers that are compared agree to {LAST_BITS} bits: which is larger cannot be decided")
+
+
+def _tied(program: Program) -> str:
+    """The ops whose operands tie."""
+    *_, branches, _ = next(_at_rising_precision(program))
+    return " and ".join(dict.fromkeys(program.steps[place[0]].op for place in branches.chosen))
+
+
+def _rounded(program: Program, script: Sequence[int], arguments: int) -> list[Any]:
+    """The gradients by the first inputs, correctly rounded."""
+    at: tuple[int, ...] = ()
+    for value, gradients, _, bits in _at_rising_precision(program, script):
+        if not s.finite(value).all():
+            raise NotCertified(_where_it_breaks(program, bits) or "the value is not finite")
+        out: list[Any] = []
+        for n, (balls, i) in enumerate(zip(gradients[:arguments], program.inputs, strict=False)):
+            if balls is None:
+                out.append(None)
+                continue
+            if not s.finite(balls).all():
+                raise NotCertified(_where_it_breaks(program, bits) or f"the gradient of argument {n} is not finite")
+            with s.exact(bits):
+                ends = [_nearest(np.asarray(end(np.asarray(balls))), i.data.dtype) for end in (_lower, _upper)]
+            if (ends[0] != ends[1]).any():
+                at = (n, *np.argwhere(ends[0] != ends[1])[0].tolist())
+                break
+            out.append(ends[0])
+        else:
+            return out
+    raise NotCertified(
+        f"the gradient of argument {at[0]} at {at[1:]} lies so near the middle between two floats that {LAST_BITS} bits do not "
+        "decide which is nearest"
+    )
+
+
+_lower, _upper = np.frompyfunc(arb.lower, 1, 1), np.frompyfunc(arb.upper, 1, 1)
+
+
+def _nearest(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Exact numbers, correctly rounded once: to the nearest float of a dtype, and to the even one of two as near.
+
+    Examples
+    --------
+    >>> with s.exact(200):
+    ...     just_above = arb(1) + arb(2) ** -24 + arb(2) ** -60
+    >>> _nearest(np.array(just_above, dtype=object), np.dtype("float32")), np.float32(float(just_above))
+    (array(1.0000001, dtype=float32), np.float32(1.0))
+    """
+    limits = np.finfo(dtype)
+    lowest = int(limits.minexp) - int(limits.nmant)  # the exponent of the smallest subnormal
+
+    def nearest(x: arb) -> float:
+        mantissa, exponent = (int(part) for part in x.mid().man_exp())
+        if not mantissa:
+            return 0.0
+        last = max(exponent + abs(mantissa).bit_length() - 1 - int(limits.nmant), lowest)
+        shift = min(last - exponent, abs(mantissa).bit_length() + 2)  # of so many bits, none is left
+        if shift > 0:
+            whole, rest = divmod(abs(mantissa), 1 << shift)
+            whole += 2 * rest > (1 << shift) or (2 * rest == (1 << shift) and whole % 2)
+        else:
+            whole = abs(mantissa) << -shift
+        if whole.bit_length() + last > int(limits.maxexp):
+            return math.copysign(math.inf, mantissa)
+        return math.copysign(math.ldexp(whole, last), mantissa) if whole else 0.0
+
+    out = np.frompyfunc(nearest, 1, 1)(exact)
+    return np.asarray(out, dtype=np.float64).astype(dtype)
+
+
+def _where_it_breaks(program: Program, bits: int) -> str:
+    """The first step whose value, or else whose derivative, is not finite, and what stands there."""
+    with s.exact(bits):
+        values = forward(program, [s.lift(i.data) for i in program.inputs])
+        first = len(program.inputs)
+        for n, i in enumerate(program.inputs):
+            if not s.finite(values[n]).all():
+                place = _first(~s.finite(values[n]))
+                return f"input {letter(n)} is {i.data[place]} at {place}: give finite numbers"
+        for n, step in enumerate(program.steps):
+            if not s.finite(values[first + n]).all():
+                return f"{step.op} is outside its domain: {_operands(step.args, values, ~s.finite(values[first + n]))}"
+        for n, step in enumerate(program.steps):
+            operands = [values[a] for a in step.args]
+            for k, arg in enumerate(step.args):
+                if program.constants[arg] or not find(step.op).differentiable(k):
+                    continue
+                pulled = step_pull(step, k, s.lift(np.ones(values[first + n].shape)), values[first + n], operands)
+                if not s.finite(s.boxed(pulled)).all():
+                    return f"{step.op} is not differentiable: {_operands((arg,), values, ~s.finite(s.boxed(pulled)))}"
+    return ""
+
+
+def _first(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.argwhere(mask)[0].tolist())
+
+
+def _operands(args: Sequence[int], values: Sequence[Any], broken: np.ndarray) -> str:
+    """What the operands are where a value is broken, if they have an element there."""
+    place = _first(broken)
+    words = []
+    for a in args:
+        x = s.to_float(values[a])
+        if x.ndim <= len(place) and np.broadcast_shapes(x.shape, broken.shape) == broken.shape:
+            words.append(f"{float(np.broadcast_to(x, broken.shape)[place]):.6g}")
+    return f"at {place} the operand{'s are' if len(words) > 1 else ' is'} {' and '.join(words)}" if words else f"at {place}"
+
+
+# -- other people's gradients --------------------------------------------------------------------------------------------------
+
+
+def _answering(value: np.ndarray, gradients: Sequence[np.ndarray | None]) -> Backend:
+    """Gradients that somebody computed, as a backend that answers with them."""
+
+    def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+        return Answer(value.copy(), [None if g is None else g.copy() for g in gradients])
+
+    return Backend("the gradients given", dict, vjp)
+
+
+def _witnesses(certificate: Certificate, finding: Finding) -> str:
+    """What is wrong with one element, and what each leg says it should be."""
+    program = certificate.question.program
+    n = next(n for n in range(len(program.inputs)) if finding.where.endswith(f" {letter(n)}"))
+    at = finding.index
+    line = f"the gradient of argument {n}{f' at {at}' if at else ''} is {finding.verdict}: {finding.reason}"
+    truth, shape = certificate.gradients[n], program.inputs[n].data.shape
+    if truth is None or len(at) != len(shape):
+        return line
+    rows = {"got": repr(finding.got)}
+    if not certificate.kink:
+        rows |= {"expected": repr(float(truth.nearest[at]))}
+        rows |= {"error": f"{finding.error:.3g}", "allowance": f"{finding.allowance:.3g}"}
+    along = [None if i.constant else np.zeros(i.data.shape) for i in program.inputs]
+    np.asarray(along[n])[at] = 1.0
+    asked = replace(certificate, question=replace(certificate.question, directions=tuple(along)))
+    for witness in (taylor(asked), exact_differences(asked)):
+        rows[witness.leg] = witness.note if witness.stance == "abstains" else repr(witness.said)
+    return "\n".join([line, *(f"  {name:<12}{said}" for name, said in rows.items())])
+
+
+def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
+    """Check gradients against certified ones; how far they may be off is derived from the function's own steps.
+
+    Parameters
+    ----------
+    f : callable
+        Takes as many arrays as are given, written with NumPy calls, and returns one; one that is no scalar counts as summed.
+    arrays : sequence of array_like, or one ndarray
+        Where it was differentiated.
+    got : sequence of array_like, or one array
+        The gradient by each of them; None (or anything) for integers and booleans.
+
+    Raises
+    ------
+    AssertionError
+        Where an element is farther from the truth than an honest computation in the arrays' dtypes can be, with what each leg
+        says of it.
+    NotCertified
+        Where nothing is known to check against.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([0.5, 25.0])
+    >>> assert_gradient(lambda x: np.tanh(x), [x], [1 / np.cosh(x) ** 2])
+    >>> assert_gradient(lambda x: np.tanh(x), [x], [1 - np.tanh(x) ** 2])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: the gradient of argument 0 at (1,) is lossy: 52 bits lost: the textbook formula rounds that much
+      got         0.0
+      expected    7.714999391855671e-22
+      error       7.71e-22
+      ...
+    """
+    if isinstance(arrays, np.ndarray):
+        arrays, got = [arrays], [got]
+    given = _floats(arrays)
+    if len(got) != len(given):
+        raise AssertionError(f"{len(got)} gradients for {len(given)} arrays: give one each")
+    program = trace(f, given)
+    if program is None:
+        program = trace(lambda *xs: sum((0.0 * x).sum() for x in xs), given)  # the function is constant: its gradient is 0
+        assert program is not None
+    answers: list[Any] = []
+    for n, (i, g) in enumerate(zip(program.inputs[: len(given)], got, strict=True)):
+        if i.constant:
+            answers.append(None)
+            continue
+        answer = np.asarray(g, dtype=i.data.dtype) if g is not None else None
+        if answer is None or answer.shape != i.data.shape:
+            shape = "none" if answer is None else f"of shape {answer.shape}"
+            raise AssertionError(f"the gradient of argument {n} is {shape}: the argument's shape is {i.data.shape}")
+        answers.append(answer)
+    answers += [None] * (len(program.inputs) - len(given))
+    question = as_question(program)
+    certificate = certify(question)
+    if not certificate.decided:
+        raise NotCertified(_where_it_breaks(program, FIRST_BITS) or certificate.trouble)
+    with np.errstate(all="ignore"):
+        judgement = judge(question, _answering(as_numpy(program), answers), certificate)
+    found = [x for x in judgement.findings if x.where != "value" and x.verdict not in ("undecided", "contract")]
+    if found:
+        raise AssertionError(_witnesses(certificate, found[0]))

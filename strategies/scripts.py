@@ -1,0 +1,370 @@
+"""Histories of tensors: a Hypothesis state machine that writes lines by `RULES`, for a library and the reference to run.
+
+Lines are written hole by hole, on live values: what is at hand decides what fits. Where a library may go its own way because
+nothing is promised, no line goes: into an array while a computation that is not cleared yet uses it (it may be locked), to the
+gradients of what a refused call was given, to the order of equal elements, to derivatives at kinks. A computation can be
+differentiated once, and every part of it that `backward` has passed is cleared: that is promised, and it is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache
+from string import Formatter
+from typing import Any
+
+import numpy as np
+from hypothesis import seed
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from ..oracle.lockstep import ARRAYS, BACKWARD, TENSORS, UPDATE, Departure, History, act, names_in, target
+from .rules import BITS, FITS, ROOM, RULES, Rule, result_shape
+from .seeded import drawing
+
+__all__ = ["LINES", "Draft", "drive", "machine"]
+
+#: Hypothesis takes at most as many steps, which is as many lines, beside the first two.
+LINES = 25
+#: A row's own rules are drawn as many times as often.
+FOCUS = 3
+#: The names of rules; what matters most is drawn twice as often.
+NAMES = (*dict.fromkeys(r.name for r in RULES), "view", "update", "backward")
+#: Bits of the significand; what has other dtypes is at most as exact as float64.
+MANTISSA = {"float16": 11, "float32": 24}
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+SHAPES = ((2,), (2, 2), (), (3,), (1,), (2, 1), (1, 2), (2, 3), (3, 2), (2, 1, 2))
+LITERALS = ("2.0", "-1", "0.5", "np.float64(2.0)", "np.float32(-2.0)", "[2.0, -1.0]", "[[1.0], [-2.0]]")
+INDICES = ("...", "0", ":1", "1:", "::-1", "::2", "-1", "None", "..., 0", ":, 1:", "0, 1", "..., None, :")
+PLACES = ("[0]", "[0, 0]", "[-1, 0]", "np.array([1, 0, 1])", "np.array([True, False])", "..., [1, 0]", "[1], 0")
+CONSTANT = ("", "", ", constant=True", ", constant=False", ", constant=None")
+DTYPE = ("", "", "", "", ", dtype='float32'", ", dtype='int64'", ", dtype='float16'")
+MADE = (
+    "zeros((2,))", "ones((2, 2), dtype='float64')", "full((2, 3), 2.0)", "arange(3.0)", "arange(2)", "eye(2)",
+    "linspace(-1.0, 1.0, 3)", "identity(2, constant=True)", "zeros(3, dtype='float64', constant=True)",
+)  # fmt: skip
+LIKE = ("ones_like({0})", "zeros_like({0})", "full_like({0}, 2.0)", "ones_like({0}, constant=True)")
+AXIS = {0: ("",), 1: ("", "axis=0", "axis=-1, keepdims=True"), 2: ("", "axis=0", "axis=1, keepdims=True", "axis=(0, 1)")}
+ONE = {0: ("''", "'->'", "'...'"), 1: ("'i'", "'i->'", "'i->i'"), 2: ("'ij->ji'", "'ij->i'", "'ij'", "'ii'", "'ii->i'")}
+
+# -- bits ----------------------------------------------------------------------------------------------------------------------
+
+
+def _needed(data: Any) -> int:
+    """Bits for given numbers: for 1 + the largest magnitude, and for the binary places."""
+    values = np.abs(np.asarray(data, np.float64)).reshape(-1)
+    places = next(k for k in range(64) if not (np.ldexp(values, k) % 1).any())
+    return max(1, math.ceil(math.log2(values.max(initial=0) + 1)) + places)
+
+
+def _limit(x: Any) -> int:
+    return MANTISSA.get(str(x.dtype), 53)
+
+
+class Exact:
+    """A history, with the bits that every value and every derivative of it could need, and the bits that there are.
+
+    Parameters
+    ----------
+    history : History
+    """
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        #: By name: what is needed, see `BITS`, and the precision of the narrowest dtype on the way.
+        self.bits: dict[str, tuple[int, int]] = {}
+
+    def run(self, line: str, bits: int) -> None:
+        """Run a line whose result needs so many bits."""
+        h = self.history
+        read = names_in(line)[0] & self.bits.keys()
+        limit = min((self.bits[n][1] for n in read), default=53)
+        if not h.run(line):
+            return
+        for name in h.names():
+            if name in names_in(line)[1]:
+                self.bits[name] = bits, min(limit, _limit(h[name]))
+        self.bits = {n: b for n, b in self.bits.items() if n in h.known}
+        if act(line) == UPDATE:
+            for name in h.sharing(target(line)):
+                self.bits[name] = max(self.bits[name][0], bits), min(self.bits[name][1], limit)
+        for name in h.names():
+            if not h.known[name].upstream:
+                self.bits[name] = _needed(h.array(name)), _limit(h[name])
+
+
+# -- one line ------------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _evaluated(text: str) -> Any:
+    return eval(text, {"np": np})
+
+
+@cache
+def _region(index: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape that an index selects; None if it does not fit."""
+    try:
+        region: tuple[int, ...] = np.empty(shape)[_evaluated(f"np.s_[{index}]")].shape
+    except IndexError:
+        return None
+    return region if 0 < math.prod(region) <= ROOM else None
+
+
+def _huge(a: np.ndarray, b: np.ndarray) -> bool:
+    return math.prod(result_shape(a, b) or ()) > ROOM
+
+
+@cache
+def _holes(line: str) -> frozenset[str]:
+    return frozenset(h.partition(".")[0] for _, h, _, _ in Formatter().parse(line) if h)
+
+
+class Draft:
+    """One line while it is written, hole by hole.
+
+    Parameters
+    ----------
+    exact : Exact
+    draw : callable
+        Takes an example from a Hypothesis strategy.
+    rule : Rule
+    """
+
+    def __init__(self, exact: Exact, draw: Draw, rule: Rule) -> None:
+        self.exact, self.history, self.draw, self.rule = exact, exact.history, draw, rule
+        self.texts: dict[str, str] = {}
+
+    def written(self) -> tuple[str, int] | None:
+        """The line, and the bits that its result needs; None if nothing fits."""
+        for hole in (h for h in HOLES if h in _holes(self.rule.line)):
+            choices = list(HOLES[hole](self))
+            if not choices:
+                return None
+            self.texts[hole] = self.draw(st.sampled_from(choices))
+        operands = [t for h, t in self.texts.items() if t in self.exact.bits and h not in ("new", "arr")]
+        a, b = (self._bits(self.texts.get(h)) for h in ("a", "b"))
+        bits = BITS[self.rule.bits](a, b, self.first.size)
+        if bits > min((self.exact.bits[n][1] for n in operands), default=53):
+            return None
+        line = self.rule.line
+        for hole, text in self.texts.items():
+            line = line.replace(f"{{{hole}}}", text).replace(f"{{{hole}.", f"{text}.")
+        return line.replace("(, ", "(").replace(", )", ")"), bits
+
+    @property
+    def first(self) -> np.ndarray:
+        """The first operand; what an index shows of it, where the line has one."""
+        data = self.history.array(self.texts["a"]) if "a" in self.texts else np.empty(1)
+        index = self.texts.get("index", self.texts.get("places"))
+        shape = data.shape if index is None else _region(index, data.shape)
+        assert shape is not None
+        return data if index is None else np.empty(shape)
+
+    def _bits(self, text: str | None) -> int:
+        if text is None:
+            return 0
+        return self.exact.bits[text][0] if text in self.exact.bits else _needed(_evaluated(text))
+
+    def operands(self) -> list[str]:
+        """All that may stand where an array is wanted."""
+        return [*self.history.names(), *LITERALS]
+
+    def value(self, text: str) -> np.ndarray:
+        """The array, number or list that a text stands for."""
+        return self.history.array(text) if text in self.history.known else np.asarray(_evaluated(text))
+
+    def tensors(self, suits: Callable[[str, Any], bool]) -> list[str]:
+        """The live tensors that suit."""
+        return [n for n in self.history.names(TENSORS) if suits(n, self.history[n])]
+
+    def free(self, names: str) -> list[str]:
+        """A name to bind: a new one, if there is one, or else one that is taken; now and then it is taken anyway."""
+        taken = self.history.names(names)
+        return [n for n in names if n not in taken][:1] * 3 + taken
+
+    def idle(self, names: Iterable[str]) -> list[str]:
+        """Those whose memory may be written."""
+        return [n for n in names if self.history.array(n).flags.writeable and not self.history.busy(n)]
+
+    # -- the holes -----------------------------------------------------------------------------------------------------
+
+    def a(self) -> list[str]:
+        """A tensor, for which there is a second operand if the line wants one."""
+        fits, line = FITS[self.rule.fits], self.rule.line
+        if "{b}" not in line:
+            return self.tensors(lambda n, x: fits(x.data, x.data))
+        if "{index}" in line or "{places}" in line:
+            return self.tensors(lambda n, x: True)
+        values = [self.value(b) for b in self.operands()]
+        return self.tensors(lambda n, x: any(fits(x.data, b) for b in values))
+
+    def b(self) -> list[str]:
+        """A second operand; now and then one that does not fit, unless a gradient may get lost by that."""
+        if "a" not in self.texts:
+            return self.operands()
+        wanted = self.precious() or not self.draw(st.sampled_from([False] * 15 + [True]))
+        first, fits = self.first, FITS[self.rule.fits]
+        suitable = [n for n in self.operands() if fits(first, self.value(n)) is wanted and not _huge(first, self.value(n))]
+        graded = self.graded()  # by a refused call, too, their gradients may get lost
+        return suitable if wanted else [n for n in suitable if n not in graded and result_shape(first, self.value(n)) is None]
+
+    def precious(self) -> bool:
+        """Whether a refused call could null a gradient: of what it was to update, or of anything that it was to pass."""
+        if self.rule.name not in (UPDATE, BACKWARD):
+            return False
+        near = self.history.sharing(self.texts["a"]) if self.rule.name == UPDATE else self.history.names(TENSORS)
+        return any(n in TENSORS and self.history[n].grad is not None for n in near)
+
+    def numbers(self) -> list[str]:
+        """A number, or nested lists of numbers."""
+        shape = self.draw(st.sampled_from(SHAPES))
+        n = math.prod(shape)
+        drawn = self.draw(st.lists(st.integers(-3, 3), min_size=n, max_size=n))
+        return [repr(np.array(drawn, float).reshape(shape).tolist())]
+
+    def shape(self) -> list[str]:
+        """A shape with as many elements."""
+        n = self.first.size
+        return ["-1", f"({n}, 1)", f"(1, {n})", *(["()"] if n == 1 else []), *([f"(2, {n // 2})"] if n % 2 == 0 else [])]
+
+    def models(self) -> list[str]:
+        """What another tensor may be like: what is made like a constant is not agreed on."""
+        return [*self.history.names(ARRAYS), *self.tensors(lambda n, x: not x.constant)]
+
+    def descending(self) -> list[str]:
+        """A tensor that can go a step along its gradient, which no digit gets lost by."""
+        steps = [n for n in self.idle(self.graded()) if self.history[n].dtype.kind == "f"]
+        return [n for n in steps if _needed(self.history[n].data - 0.5 * self.history[n].grad) <= self.exact.bits[n][1]]
+
+    def graded(self) -> list[str]:
+        """A tensor with a gradient."""
+        return self.tensors(lambda n, x: x.grad is not None)
+
+
+#: What may stand in a hole, in the order in which holes are filled.
+HOLES: dict[str, Callable[[Draft], Iterable[str]]] = {
+    "a": Draft.a,
+    "index": lambda d: [i for i in INDICES if _region(i, d.first.shape) is not None],
+    "places": lambda d: [i for i in PLACES if _region(i, d.first.shape) is not None],
+    "b": Draft.b,
+    "axis": lambda d: AXIS[min(d.first.ndim, 2)],
+    "shape": Draft.shape,
+    "one": lambda d: ONE.get(d.first.ndim, ("'...i->i...'",)),
+    "mask": lambda d: (f"{d.texts['a']} > 0", "True"),
+    "array": lambda d: d.history.names(ARRAYS),
+    "loose": lambda d: d.idle(d.history.names(ARRAYS)),
+    "idle": lambda d: d.idle(d.history.names(TENSORS)),
+    "graded": Draft.graded,
+    "descending": Draft.descending,
+    "numbers": Draft.numbers,
+    "number": lambda d: ("2.0", "-1.0", "0.5"),
+    "made": lambda d: (*MADE, *(text.format(n) for n in d.models() for text in LIKE)),
+    "float": lambda d: ("'float64'", "'float32'", "'float16'", "'int64'"),
+    "dtype": lambda d: DTYPE,
+    "constant": lambda d: CONSTANT,
+    "new": lambda d: d.free(TENSORS),
+    "arr": lambda d: d.free(ARRAYS),
+}
+
+
+# -- the machine ---------------------------------------------------------------------------------------------------------------
+
+#: Told of every history when it is over, and of the departure that it ended with. It may raise, which ends the run.
+Over = Callable[[History, Departure | None], None]
+
+
+def machine(
+    library: Any, over: Over, row: str | None = None, counts: Counter[str] | None = None
+) -> type[RuleBasedStateMachine]:
+    """A state machine that puts random histories to a library.
+
+    Parameters
+    ----------
+    library : namespace
+        See `adjudge.oracle.lockstep.History`.
+    over : callable
+        After a departure that it lets pass, a new history begins.
+    row : str, optional
+        One of `adjudge.strategies.rules.SEMANTICS`, whose rules are drawn more often.
+    counts : Counter, optional
+        Counts the lines that were run, by their rule.
+    """
+    counted = Counter[str]() if counts is None else counts
+
+    class Semantics(RuleBasedStateMachine):
+        """The library and the reference, side by side."""
+
+        exact: Exact | None = None
+
+        @initialize(data=st.data())
+        def begin(self, data: st.DataObject) -> None:
+            self.exact = Exact(History(library))
+            for _ in range(2):
+                self.take(RULES[0], data.draw)
+
+        def take(self, chosen: Rule, draw: Draw) -> None:
+            """Run one line of a rule, if it fits; where the sides part, the history is over."""
+            if self.exact is None or (written := Draft(self.exact, draw, chosen).written()) is None:
+                return
+            counted[chosen.line] += 1
+            try:
+                self.exact.run(*written)
+            except Departure as departure:
+                history, self.exact = self.exact.history, None
+                over(history, departure)
+            else:
+                if self.exact.history.over:
+                    self.teardown()
+
+        def teardown(self) -> None:
+            if self.exact is not None:
+                history, self.exact = self.exact.history, None
+                over(history, None)
+
+    def named(name: str) -> Callable[..., None]:
+        rules = [r for r in RULES if r.name == name]
+
+        def step(self: Semantics, data: st.DataObject) -> None:
+            if self.exact is None:
+                self.begin(data)
+            else:
+                self.take(data.draw(st.sampled_from(rules)), data.draw)
+
+        return step
+
+    own = [r.name for r in RULES if r.row == row]
+    names = [*NAMES, *(n for n in NAMES if n in own for _ in range(FOCUS - 1))]
+    steps = {f"{name}_{k}": rule(data=st.data())(named(name)) for k, name in enumerate(names)}
+    return type("Semantics", (Semantics,), steps)
+
+
+def drive(
+    library: Any, over: Over, histories: int, start: int = 0, row: str | None = None, *, shrink: bool = False,
+    counts: Counter[str] | None = None,
+) -> None:  # fmt: skip
+    """Put random histories to a library; the same ones every time.
+
+    Parameters
+    ----------
+    library : namespace
+        See `adjudge.oracle.lockstep.History`.
+    over : callable
+        See `machine`. What it raises comes out after the smallest history with which it does.
+    histories : int
+        How many.
+    start : int
+        What to draw from.
+    row : str, optional
+        See `machine`.
+    shrink : bool
+        Whether Hypothesis looks for a smaller history where `over` raises.
+    counts : Counter, optional
+        See `machine`.
+    """
+    with drawing(histories, shrink, stateful_step_count=LINES) as chosen:
+        run_state_machine_as_test(seed(start)(machine(library, over, row, counts)), settings=chosen)

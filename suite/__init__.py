@@ -1,0 +1,1 @@
+"""One run: what is asked, judged and recorded; the one search loop, over many processes."""

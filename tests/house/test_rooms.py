@@ -1,0 +1,147 @@
+"""The arrows between rooms go one way: four floors, never upward, no circle."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+#: Each room with its floor; a room may import from its own floor, as long as there is no circle, and from those below.
+FLOORS = {
+    "front": 3,
+    "suite": 2, "bench": 2, "reports": 2,
+    "strategies": 1, "backends": 1, "readers": 1, "records": 1,
+    "oracle": 0,
+}  # fmt: skip
+#: What a room must not import although it lies lower, or as low: benchmarks know nothing of the suite, and pages run nothing.
+SEPARATE = {("bench", "suite"), ("reports", "suite"), ("reports", "bench"), ("reports", "readers"), ("reports", "strategies")}
+#: Third-party packages that a room must not know.
+LIBRARIES = {"mygrad", "jax", "torch", "autograd"}
+FORBIDDEN = {
+    "oracle": {"hypothesis", "pytest", "pydantic", *LIBRARIES},
+    "records": {"hypothesis", "pytest", "flint", *LIBRARIES},
+    "readers": {"hypothesis", "pytest", *LIBRARIES},
+    "reports": {"hypothesis", "pytest", "flint", *LIBRARIES},
+    "strategies": {"pytest", "flint", *LIBRARIES},
+    "suite": {"pytest", *LIBRARIES},
+    "bench": {"hypothesis", "pytest", "flint", *LIBRARIES},
+}
+
+
+def modules(root: Path) -> Iterator[tuple[str, Path]]:
+    """Every module of every room, with the room."""
+    for room in FLOORS:
+        for path in sorted((root / room).rglob("*.py")):
+            yield room, path
+
+
+def imports(path: Path, root: Path) -> set[str]:
+    """The rooms ("@oracle") and packages that a file imports, wherever in the file it does."""
+    room, *inner = path.relative_to(root).parts[:-1]
+    package = ["adjudge", *([] if room == "front" else [room]), *inner]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {_room(alias.name.split("."), root) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = [*base, *(node.module.split(".") if node.module else [])]
+            found |= {_room([*module, alias.name] if module == ["adjudge"] else module, root) for alias in node.names}
+    return found
+
+
+def _room(module: list[str], root: Path) -> str:
+    if module[0] != "adjudge":
+        return module[0]
+    return f"@{module[1]}" if len(module) > 1 and module[1] in FLOORS and (root / module[1]).is_dir() else "@front"
+
+
+def arrows(root: Path) -> dict[tuple[str, str], list[str]]:
+    """The arrows between rooms, each with the files that have it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for room, path in modules(root):
+        for other in imports(path, root):
+            if other.startswith("@") and other[1:] != room:
+                found.setdefault((room, other[1:]), []).append(str(path.relative_to(root)))
+    return found
+
+
+def upward(root: Path) -> list[str]:
+    """What is wrong with the arrows, in sentences."""
+    every = arrows(root)
+    return [
+        f"{room} imports {other} in {', '.join(files)}"
+        for (room, other), files in every.items()
+        if FLOORS[other] > FLOORS[room] or (room, other) in SEPARATE
+    ]
+
+
+def test_no_arrow_points_upward() -> None:
+    assert upward(ROOT) == []
+
+
+def test_there_is_no_circle() -> None:
+    below: dict[str, set[str]] = {}
+    for room, other in arrows(ROOT):
+        below.setdefault(room, set()).add(other)
+    TopologicalSorter(below).prepare()
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("bench/run.py", "from ..suite import run"),
+        ("bench/run.py", "def f():\n    from ..suite.run import run"),
+        ("bench/run.py", "from .. import suite"),
+        ("oracle/legs/taylor.py", "from ... import judge"),
+        ("oracle/program.py", "import adjudge.reports.pages"),
+        ("strategies/arrays.py", "from adjudge import check"),
+        ("records/case.py", "from ..cli.check import check"),
+        ("suite/run.py", "from .. import __main__"),
+    ],
+)
+def test_a_planted_upward_import_is_seen(file: str, line: str, tmp_path: Path) -> None:
+    for room in FLOORS:
+        (tmp_path / room).mkdir()
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("from __future__ import annotations\n")
+    assert upward(tmp_path) == []
+    path.write_text(f"{line}\n")
+    assert len(upward(tmp_path)) == 1
+
+
+def test_every_folder_of_the_package_has_a_floor() -> None:
+    folders = {path.parent.relative_to(ROOT).parts[0] for path in ROOT.glob("*/__init__.py")}
+    assert folders - {"tests"} == set(FLOORS)
+
+
+def test_nothing_imports_the_package_by_name() -> None:
+    for room, path in modules(ROOT):
+        tree = ast.parse(path.read_text("utf-8"))
+        names = [a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names]
+        names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
+        assert not [n for n in names if n.split(".")[0] == "adjudge"], (
+            f"{room}/{path.name}: inside the package imports are relative"
+        )
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_room_does_not_know_these_packages(room: str) -> None:
+    for path in (ROOT / room).rglob("*.py"):
+        assert not imports(path, ROOT) & FORBIDDEN[room], f"{path} imports {imports(path, ROOT) & FORBIDDEN[room]}"
+
+
+def test_what_is_timed_runs_where_there_is_only_numpy() -> None:
+    assert imports(ROOT / "bench" / "worker.py", ROOT) <= {"numpy", *sys.stdlib_module_names}
+
+
+def test_no_backend_is_named_by_another_room_than_its_own() -> None:
+    for room in ("oracle", "strategies", "records", "reports"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and node.value in ("mygrad", "torch", "autograd"):
+                    pytest.fail(f"{path} names the backend {node.value!r}")

@@ -1,0 +1,214 @@
+"""Forward mode is certified: tangents are judged as gradients are, by Taylor series that know no derivative rule."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from adjudge.backends import installed, load, mirror
+from adjudge.backends.faults import TANGENT_FAULTS, FaultyForward
+from adjudge.oracle import Program, Question, certify, judge
+from adjudge.oracle.blame import blame
+from adjudge.oracle.certificate import as_question
+from adjudge.oracle.program import Input
+from adjudge.oracle.protocol import Answer, Unsupported
+from adjudge.oracle.tangent import certify_tangent
+from adjudge.strategies import questions
+from adjudge.suite.run import check
+
+#: One op of each kind: elementwise, with broadcasting, reductions, products, shapes, indices, windows, losses.
+OPS = (
+    "sin", "tanh", "multiply", "divide", "arctan2", "power", "sum", "var", "prod", "norm", "matmul", "einsum", "cumsum",
+    "reshape", "concatenate", "getitem", "setitem", "where", "softmax", "conv_nd", "softmax_crossentropy",
+)  # fmt: skip
+
+
+@cache
+def drawn(op: str, dtype: str = "float64") -> tuple[Question, ...]:
+    out: list[Question] = []
+
+    @seed(21)
+    @settings(max_examples=12, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(questions(op, dtypes=(dtype,)))
+    def collect(question: Question) -> None:
+        out.append(question)
+
+    collect()
+    return tuple(out)
+
+
+@pytest.mark.parametrize("fault", TANGENT_FAULTS)
+@pytest.mark.parametrize("op", OPS)
+def test_a_seeded_fault_of_the_tangent_is_rejected(op: str, fault: str) -> None:
+    spoilt = FaultyForward(fault, op)
+    found = [judge(q, spoilt) for q in drawn(op)]
+    assert any(j.failed for j in found), f"{fault} in {op} was not seen in {len(found)} questions"
+    assert all(f.where == "tangent" for j in found if j.failed for f in j.findings if f.verdict == j.verdict)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("op", OPS)
+def test_the_mirrors_tangents_are_correct(op: str, dtype: str) -> None:
+    said = [t.verdict for q in drawn(op, dtype) if (t := judge(q, mirror).tangent) is not None]
+    assert set(said) <= {"correct", "undecided"}
+    assert said.count("correct") >= len(said) / 4
+
+
+def test_the_truth_is_what_mpmath_has() -> None:
+    x, v = np.array([0.5, 25.0, -3.0]), np.array([1.0, -2.0, 3.0])
+    question = Question(Program.of([x], [("tanh", [0]), ("multiply", [1, 0])]), np.ones(3), (v,))
+    truth = certify_tangent(certify(question)).truth
+    assert truth is not None
+    with mpmath.workdps(60):
+        due = [float(mpmath.diff(lambda t: mpmath.tanh(t) * t, mpmath.mpf(a)) * b) for a, b in zip(x, v, strict=True)]
+    assert truth.nearest.tolist() == due
+    assert (truth.allowance < 1e-14).all()
+
+
+# -- verdicts ------------------------------------------------------------------------------------------------------------------
+
+Change = Callable[[np.ndarray, np.ndarray, Sequence[Any]], tuple[Any, Any]]
+
+
+@dataclass
+class Pretender:
+    """A backend that answers as the mirror does, and pushes tangents in a way of its own."""
+
+    push: Change = lambda value, tangent, inputs: (value, tangent)
+    name: str = "pretender"
+    numpy_dtypes: bool = True
+
+    def versions(self) -> dict[str, str]:
+        return {"pretender": "1"}
+
+    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+        return mirror.vjp(program, inputs, cotangent)
+
+    def jvp(self, program: Program, inputs: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+        return self.push(*mirror.jvp(program, inputs, tangents), inputs)
+
+
+def one(op: str, *operands: Any) -> Question:
+    return as_question(Program.of([np.asarray(x) for x in operands], [(op, list(range(len(operands))))]))
+
+
+def refuse(value: np.ndarray, tangent: np.ndarray, inputs: Sequence[Any]) -> Any:
+    raise Unsupported("no forward mode of sin")
+
+
+def stumble(value: np.ndarray, tangent: np.ndarray, inputs: Sequence[Any]) -> Any:
+    raise ValueError("axis 7 is out of bounds")
+
+
+def spoil(value: np.ndarray, tangent: np.ndarray, inputs: Sequence[Any]) -> Any:
+    inputs[0][...] = 7
+    return value, tangent
+
+
+SAID: dict[str, tuple[Question, Change, str, str, str]] = {
+    "half": (one("sin", [0.3]), lambda y, t, i: (y, t / 2), "wrong", "wrong", "off by"),
+    "1 - y**2": (one("tanh", [25.0]), lambda y, t, i: (y, 1 - np.tanh(i[0]) ** 2), "lossy", "lossy", "bits lost"),
+    "y + 1": (one("expm1", [-40.0]), lambda y, t, i: (y, np.expm1(i[0]) + 1), "lossy", "lossy", "bits lost"),
+    "infinite": (one("sin", [0.3]), lambda y, t, i: (y, t * np.inf), "non-finite", "non-finite", "inf where"),
+    "shape": (one("sin", [0.3]), lambda y, t, i: (y, t[None]), "contract", "contract", "shape (1, 1) where (1,) is due"),
+    "dtype": (one("sin", [0.3]), lambda y, t, i: (y, t.astype(np.float32)), "contract", "contract", "dtype float32 beside"),
+    "a list": (one("sin", [0.3]), lambda y, t, i: (y, t.tolist()), "contract", "contract", "a list where an array is due"),
+    "input": (one("sin", [0.3]), spoil, "contract", "contract", "input a was changed"),
+    "value": (one("sin", [0.3]), lambda y, t, i: (y * 2, t), "wrong", "wrong", "the value beside it: off by"),
+    "crash": (one("sin", [0.3]), stumble, "crash", "crash", "ValueError: axis 7 is out of bounds"),
+    "unsupported": (one("sin", [0.3]), refuse, "unsupported", "correct", "no forward mode of sin"),
+    "a kink": (one("absolute", [0.0]), lambda y, t, i: (y, t + 9), "undecided", "correct", "not differentiable here"),
+    "cancellation": (one("sum", [1e16, 1.0, -1e16]), lambda y, t, i: (y, t), "correct", "undecided", "within"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_verdict_on_the_tangent_is_given_where_it_is_due(name: str) -> None:
+    question, push, verdict, of_all, reason = SAID[name]
+    found = judge(question, Pretender(push))
+    assert found.tangent is not None
+    assert (found.tangent.verdict, found.verdict, found.tangent.where) == (verdict, of_all, "tangent")
+    assert reason in found.tangent.reason
+    assert (found.tangent in found.findings) == (verdict not in ("correct", "undecided", "unsupported"))
+
+
+def test_who_has_no_forward_mode_is_not_asked() -> None:
+    assert judge(one("sin", [0.3]), load("reference")).tangent is None
+    assert judge(one("sin", [0.3]), mirror, tangents=False).tangent is None
+
+
+def test_a_textbook_formula_with_another_sign_is_wrong() -> None:
+    question = one("tanh", np.linspace(0.1, 0.9, 5))
+    assert judge(question, Pretender(lambda y, t, i: (y, 1 - np.tanh(i[0]) ** 2))).verdict in ("correct", "lossy")
+    assert judge(question, Pretender(lambda y, t, i: (y, np.tanh(i[0]) ** 2 - 1))).verdict == "wrong"
+
+
+@pytest.mark.parametrize("op", ["multiply", "divide", "matmul"])
+def test_rounding_of_products_whose_sum_cancels_is_honest(op: str) -> None:
+    """The tangent of a product is a sum of products, which an honest library rounds one by one."""
+    a, b = np.array([[-0.75]]), np.array([[0.25 + 2.0**-23 + 2.0**-54]])
+    da, db = (3.0, 1.0) if op != "divide" else (3.0, -1.0)
+    question = Question(Program.of([a, b], [(op, [0, 1])]), np.ones((1, 1)), (np.array([[da]]), np.array([[db]])))
+    pushed = {"multiply": da * b + a * db, "matmul": da * b + a * db, "divide": da / b - a * db / (b * b)}[op]
+    assert judge(question, Pretender(lambda y, t, i: (y, pushed))).verdict == "correct"
+
+
+def test_directions_that_the_dtype_does_not_hold_are_not_judged_by() -> None:
+    question = Question(Program.of([np.float16(0.3)], [("sin", [0])]), np.ones(()), (np.array(0.1),))
+    tangent = judge(question, mirror).tangent
+    assert tangent is not None
+    assert tangent.reason == "the directions are no numbers of the dtype"
+
+
+def test_a_tangent_is_blamed_on_the_step_that_pushes_it_wrongly() -> None:
+    program = Program.of([[0.3, 0.7]], [("sin", [0]), ("exp", [1]), ("multiply", [2, 0])])
+    broken = FaultyForward("sign flip", "exp")
+    found = judge(as_question(program), broken)
+    assert found.verdict == "wrong"
+    assert blame(found, broken).op == "exp"
+
+
+# -- the shipped backends ------------------------------------------------------------------------------------------------------
+
+FORWARD = ("jax", "torch", "autograd", "mirror")
+
+
+@pytest.fixture(params=FORWARD)
+def backend(request: pytest.FixtureRequest) -> Any:
+    if installed()[request.param] is None:
+        pytest.skip(f"{request.param} is not installed")
+    return load(request.param)
+
+
+def test_tangents_are_those_worked_out_by_hand(backend: Any) -> None:
+    a, b, v = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([2.0, 0.5]), np.array([4.0, 8.0])
+    program = Program.of([a, b, Input(v, constant=True)], [("matmul", [0, 1]), ("multiply", [3, 3]), ("add", [4, 2])])
+    inputs, tangents = (
+        [i.materialise() for i in program.inputs],
+        [np.array([[1.0, 0.0], [2.0, -2.0]]), np.array([1.0, 2.0]), None],
+    )
+    value, tangent = backend.jvp(program, inputs, tangents)
+    assert value.tolist() == [9 + 4, 30.25 + 8]
+    assert tangent.tolist() == [2 * 3 * 7, 2 * 5.5 * 4]
+    assert all(np.array_equal(x, i.data) for x, i in zip(inputs, program.inputs, strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_variable_that_the_value_does_not_need_pushes_nothing(dtype: str, backend: Any) -> None:
+    x = np.array([1.0, 2.0], dtype)
+    program = Program.of([x, x], [("square", [0]), ("negative", [1])])
+    value, tangent = backend.jvp(program, [x, x], [x * 0 + 1, x * 0])
+    assert (value.tolist(), tangent.tolist(), tangent.dtype) == ([-1, -2], [0, 0], dtype)
+
+
+def test_a_report_counts_what_is_said_of_tangents() -> None:
+    summary = check("mirror", profile="quick", ops=("sin", "absolute"), dtypes=("float64",), jobs=1, legs=("balls", "series"))
+    assert summary.status() == 0
+    assert summary.rows["sin"].tangents["correct"] > 5
+    assert summary.tangents["correct"] + summary.tangents["undecided"] <= summary.judged
+    assert summary.tangents["undecided"] > 0

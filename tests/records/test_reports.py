@@ -1,0 +1,614 @@
+"""Records, summaries, ledgers, cases and scripts: what is written is read again, and what is wrong with it is said."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from adjudge.backends import SHIPPED, load
+from adjudge.oracle import Program, ProgramError, Question, judge
+from adjudge.oracle.certificate import as_question
+from adjudge.oracle.program import Input
+from adjudge.oracle.protocol import Answer, Unsupported
+from adjudge.records.case import Case, read_case, write_case
+from adjudge.records.ledger import CONDITIONS, Ledger, LedgerError, shipped_ledger
+from adjudge.records.records import Records, RecordsError, read_records, summarise
+from adjudge.records.sentences import failure_sentence
+from adjudge.reports.report import report_tree, schema
+from adjudge.reports.script import ScriptError, array_words, script
+from adjudge.reports.terminal import Terminal, make_console
+from adjudge.strategies import questions
+from adjudge.strategies.catalogue import CATALOGUE
+
+HEADER = {"kind": "run", "schema_version": 1, "run": "r", "backend": "toy", "versions": {"toy": "1"}, "ops": ["exp", "log"]}
+END = {"kind": "end", "seconds": 1.0, "interrupted": False}
+STOPPED = {"kind": "end", "seconds": 1.0, "interrupted": True}
+CORRECT: dict[str, Any] = {"kind": "outcome", "op": "exp", "dtype": "float64", "verdict": "correct"}
+CORRECT |= {"worst_ulp": 0.5, "legs": {"balls": "agrees"}}
+FAULT = {
+    "op": "exp", "dtype": "float64", "verdict": "wrong", "blamed": "exp", "where": "gradient of a", "reason": "off",
+    "index": [2], "got": float("nan"), "expected": 0.25, "error": float("inf"), "allowance": 1e-16, "steps": 1,
+}  # fmt: skip
+NEW = {"kind": "outcome", **FAULT}
+KNOWN = {"kind": "outcome", **FAULT, "known": "exp-1"}
+LOSSY = {"kind": "outcome", **FAULT, "verdict": "lossy"}
+UNDECIDED = {"kind": "outcome", "op": "exp", "verdict": "undecided", "reason": "ill-conditioned: so wide"}
+UNSUPPORTED = {"kind": "outcome", "op": "log", "verdict": "unsupported", "reason": "toy has no log"}
+FAILURE = {"kind": "failure", **FAULT, "new": True}
+DISAGREEMENT = {"kind": "disagreement", "op": "exp", "witnesses": [{"leg": "series", "stance": "disagrees", "said": 1.0}]}
+
+
+def entry(state: str) -> dict[str, str]:
+    return {"kind": "ledger", "id": "exp-1", "state": state, "reason": "known", "op": "exp"}
+
+
+# -- records -------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
+    records = Records(tmp_path / "deep" / "records.ndjson")
+    for record in (HEADER, NEW, END):
+        records.append(record)
+    records.close()
+    reading = read_records(tmp_path / "deep")
+    assert [r["kind"] for r in reading.records] == ["run", "outcome", "end"]
+    assert (reading.records[1]["got"], reading.records[1]["error"], reading.torn) == ("nan", "inf", "")
+
+
+def test_a_torn_last_line_is_left_out_and_said(tmp_path: Path) -> None:
+    file = tmp_path / "records.ndjson"
+    file.write_text(json.dumps(HEADER) + "\n" + json.dumps(CORRECT) + "\n" + json.dumps(CORRECT)[:20])
+    reading = read_records(file)
+    assert len(reading.records) == 2
+    assert "torn" in reading.torn
+    assert summarise(reading.records).partial
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "does not begin with a record of kind 'run'"),
+        (json.dumps(CORRECT) + "\n", "does not begin"),
+        (json.dumps(HEADER) + "\n{}\n" + json.dumps(END) + "\n", "line 2 is no record"),
+        (json.dumps({**HEADER, "schema_version": 9}) + "\n", "schema version 9"),
+    ],
+)
+def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "records.ndjson").write_text(text)
+    with pytest.raises(RecordsError, match=said):
+        read_records(tmp_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordsError, match=r"records\.ndjson cannot be read"):
+        read_records(tmp_path)
+
+
+APPEND = """
+import sys
+from pathlib import Path
+from adjudge.records.records import Records
+
+records = Records(Path(sys.argv[1]))
+for number in range(200):
+    records.append({"kind": "outcome", "op": sys.argv[2], "verdict": "correct", "padding": "x" * (number * 10)})
+"""
+
+
+def test_processes_that_append_to_one_file_tear_no_lines(tmp_path: Path) -> None:
+    path = tmp_path / "records.ndjson"
+    Records(path).append(HEADER)
+    processes = [subprocess.Popen([sys.executable, "-c", APPEND, str(path), name]) for name in ("exp", "log")]
+    assert [process.wait() for process in processes] == [0, 0]
+    summary = summarise(read_records(path).records)
+    assert [summary.rows[op].judged for op in ("exp", "log")] == [200, 200]
+
+
+# -- what a run comes to -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("records", "status", "strictly", "reason"),
+    [
+        ([HEADER, CORRECT, END], 0, 0, "1 program judged, and nothing new failed"),
+        ([HEADER, CORRECT, KNOWN, entry("still fails"), END], 0, 0, "2 programs judged"),
+        ([HEADER, CORRECT, LOSSY, END], 0, 1, "nothing new failed"),
+        ([HEADER, CORRECT, {**LOSSY, "known": "exp-1"}, END], 0, 0, "nothing new failed"),
+        ([HEADER, CORRECT, NEW, FAILURE, END], 1, 1, "1 new failure"),
+        ([HEADER, CORRECT, NEW, NEW, FAILURE, END], 1, 1, "1 new failure (seen 2 times)"),
+        ([HEADER, CORRECT, NEW, NEW, END], 1, 1, "2 new failures"),
+        ([HEADER, CORRECT, entry("no longer fails"), END], 1, 1, "exp-1 no longer fails"),
+        ([HEADER, CORRECT, entry("fails otherwise"), END], 1, 1, "exp-1 fails otherwise"),
+        ([HEADER, CORRECT, entry("not judged"), END], 0, 0, "nothing new failed"),
+        ([HEADER, END], 2, 2, "nothing was judged"),
+        ([HEADER, UNDECIDED, UNSUPPORTED, END], 2, 2, "nothing was judged"),
+        ([HEADER, NEW, FAILURE, DISAGREEMENT, END], 4, 4, "adjudge's own defect"),
+        ([HEADER, CORRECT, NEW, STOPPED], 130, 130, "the run was interrupted"),
+        ([HEADER, CORRECT], 0, 0, "the run did not come to its end"),
+    ],
+)
+def test_the_status_follows_from_the_records(records: list[Any], status: int, strictly: int, reason: str) -> None:
+    summary = summarise(records)
+    assert (summary.status(), summary.status(strict=True)) == (status, strictly)
+    assert any(reason in said for said in summary.reasons())
+
+
+def test_an_op_of_which_nothing_is_recorded_has_a_row() -> None:
+    summary = summarise([HEADER, CORRECT, END], ["tanh"])
+    assert {op: row.state for op, row in summary.rows.items()} == {"tanh": "not judged", "exp": "correct", "log": "not judged"}
+
+
+def test_standings_add_up() -> None:
+    row = summarise([HEADER, CORRECT, KNOWN, NEW, LOSSY, UNDECIDED, {**UNSUPPORTED, "op": "exp"}, END]).rows["exp"]
+    assert dict(row.standings) == dict.fromkeys(("correct", "known", "new", "lossy", "undecided", "unsupported"), 1)
+    assert (row.judged, row.worst_ulp, row.legs["balls"]["agrees"]) == (4, 0.5, 1)
+
+
+RUNS: dict[str, list[Any]] = {
+    "passed": [HEADER, CORRECT, END],
+    "failed": [HEADER, CORRECT, NEW, KNOWN, UNDECIDED, FAILURE, entry("no longer fails"), entry("still fails"), END],
+    "in doubt": [HEADER, CORRECT, DISAGREEMENT, END],
+    "stopped": [HEADER, STOPPED],
+    "torn off": [HEADER],
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_report_keeps_to_its_published_schema(run: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+    tree = report_tree(summarise(RUNS[run]), torn="the last line is torn")
+    jsonschema.validate(json.loads(json.dumps(tree, allow_nan=False)), schema())
+    assert tree["verdict"]["partial"] == (run in ("stopped", "torn off"))
+    assert "the last line is torn" in tree["verdict"]["reasons"]
+
+
+def test_the_schema_rejects_a_report_without_its_verdict() -> None:
+    tree = report_tree(summarise(RUNS["passed"]))
+    del tree["verdict"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tree, schema())
+
+
+@pytest.mark.parametrize("verbosity", [-1, 0, 1])
+def test_plain_output_is_plain_and_fits_80_columns(
+    verbosity: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    summary = summarise([])
+    with Terminal(make_console(), summary, verbosity) as terminal:
+        for record in [*RUNS["failed"], DISAGREEMENT]:
+            summary.add(record)
+            terminal.record(record)
+        terminal.close()
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert all(c.isprintable() or c == "\n" for c in out)
+    assert max(map(len, out.split("\n"))) <= 80
+    assert "ORACLE IN DOUBT: " in out
+    assert ("log (not judged)" in out) == (verbosity >= 0)
+    assert ("ill-conditioned" in out) == (verbosity > 0)
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        (
+            {**FAULT, "got": 0.1, "expected": 0.1 + 1e-12, "error": 1e-12},
+            "toy exp (float64) is wrong in the gradient of a at [2]: got 0.1, should be 0.100000000001, "
+            "off by 1e-12 where 1e-16 is allowed",
+        ),
+        (
+            {**FAULT, "verdict": "non-finite"},
+            "toy exp (float64) is not finite in the gradient of a at [2]: got nan, should be 0.25",
+        ),
+        (
+            {**FAULT, "verdict": "lossy", "got": 0.5, "error": 0.25, "bits_lost": 7.2},
+            "toy exp (float64) loses digits in the gradient of a at [2]: got 0.5, should be 0.25, "
+            "off by 0.25 where 1e-16 is allowed (7 bits lost)",
+        ),
+        (
+            {"op": "composition", "steps": 3, "blamed": "log", "dtype": "float32", "verdict": "crash", "where": "program",
+             "reason": "ValueError: no"},
+            "toy log (float32), in a program of 3 steps, crashes: ValueError: no",
+        ),
+    ],
+)  # fmt: skip
+def test_a_failure_is_one_sentence(record: dict[str, Any], sentence: str) -> None:
+    assert failure_sentence(record, "toy") == sentence
+
+
+# -- ledgers -------------------------------------------------------------------------------------------------------------------
+
+ENTRY = """\
+[[entry]]
+id = "tanh-saturated"
+op = "tanh"
+verdict = "lossy"
+where = "gradient"
+reason = "the rule computes 1 - tanh(x)**2"
+proof = "that cancels"
+found = 2026-01-31
+"""
+CASE = 'case = { inputs = [{ dtype = "float64", shape = [], data = [25.0] }], steps = [{ op = "tanh", args = [0] }] }\n'
+
+FACTS: dict[str, Any] = {
+    "op": "tanh", "verdict": "lossy", "where": "gradient of a", "reason": "12 bits lost", "dtype": "float64", "kink": False,
+    "params": ["dtype", "where"], "magnitudes": [[1.0, 30.0], [1e-9, 1e-8]], "repeated": True, "layouts": ["C", "F"],
+    "shapes": [(), (2, 1)], "zeros": True, "negative": False,
+    "ops": ["exp", "tanh"], "operands": ["float64", "int8"], "index": ["int16"],
+}  # fmt: skip
+
+
+def ledger(tmp_path: Path, text: str) -> Ledger:
+    (tmp_path / "toy.toml").write_text(text)
+    return Ledger.read(tmp_path / "toy.toml")
+
+
+def test_an_entry_explains_its_failure_and_no_other(tmp_path: Path) -> None:
+    found = ledger(tmp_path, ENTRY + CASE)
+    match = found.match(FACTS, "2.5")
+    assert match is not None
+    assert (match.id, match.op, match.question.program.steps[0].op) == ("tanh-saturated", "tanh", "tanh")
+    for other in ({"op": "exp"}, {"verdict": "wrong"}, {"where": "value"}):
+        assert found.match({**FACTS, **other}, "2.5") is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "fact", "otherwise"),
+    [
+        ("kink = false", "kink", True),
+        ("repeated = true", "repeated", False),
+        ("empty = false", "shapes", [(0, 1)]),
+        ('params = ["where"]', "params", ["dtype"]),
+        ('dtype = ["float64", "float32"]', "dtype", "float16"),
+        ('layout = ["F"]', "layouts", ["C", "read-only"]),
+        ('operands = ["int8", "int16"]', "operands", ["float64"]),
+        ('index = ["int16"]', "index", []),
+        ("ndim = [0]", "shapes", [(1,), (2, 1)]),
+        ("broadcast = true", "shapes", [(2, 1), (2, 1)]),
+        ("zeros = true", "zeros", False),
+        ("negative = false", "negative", True),
+        ('"last axis" = [1]', "shapes", [(), (1, 2)]),
+        ('ops = ["exp"]', "ops", ["tanh"]),
+        ("magnitude = [20, inf]", "magnitudes", [[1.0, 19.0]]),
+        ("magnitude = [0, 1e-8]", "magnitudes", [[1e-7, 30.0], []]),
+        ('reason = "bits lost"', "reason", "something else"),
+    ],
+)
+def test_a_condition_holds_or_the_entry_explains_nothing(tmp_path: Path, condition: str, fact: str, otherwise: Any) -> None:
+    found = ledger(tmp_path, ENTRY + CASE + f"when = {{ {condition} }}\n")
+    assert found.match(FACTS, "2.5") is not None
+    assert found.match({**FACTS, fact: otherwise}, "2.5") is None
+
+
+def test_every_condition_is_tried_above() -> None:
+    test = test_a_condition_holds_or_the_entry_explains_nothing
+    tried = {case[0].split(" = ")[0].strip('"') for case in test.pytestmark[0].args[1]}
+    assert tried == set(CONDITIONS)
+
+
+@pytest.mark.parametrize(
+    ("versions", "version", "applies"),
+    [
+        (">=2.4,<3", "2.5.0", True),
+        (">=2.4,<3", "2.3", False),
+        (">=2.4,<3", "2.6.0.dev3+g12ab", True),
+        (">=2.4", "unknown", False),
+        ("", "unknown", True),
+    ],
+)
+def test_an_entry_is_about_some_versions(tmp_path: Path, versions: str, version: str, applies: bool) -> None:
+    found = ledger(tmp_path, ENTRY + CASE + f'versions = "{versions}"\n')
+    assert [e.id for e in found.applying(version)] == ["tanh-saturated"] * applies
+    assert (found.match(FACTS, version) is not None) == applies
+
+
+def test_several_ops_may_share_a_deviation(tmp_path: Path) -> None:
+    several = ledger(tmp_path, ENTRY.replace('op = "tanh"', 'op = ["tanh", "sinh"]') + CASE)
+    assert several.match({**FACTS, "op": "sinh"}, "1") is not None
+    every = ledger(tmp_path, ENTRY.replace('op = "tanh"', 'op = "*"') + CASE)
+    assert every.match({**FACTS, "op": "accumulation"}, "1") is not None
+    assert every.entries[0].op == "tanh"
+
+
+def test_an_entry_s_case_may_stand_in_a_file_beside_the_ledger(tmp_path: Path) -> None:
+    write_case(tmp_path / "toy", Case("tanh-saturated", "toy", question("tanh", np.array(25.0)), "lossy"), None)
+    assert ledger(tmp_path, ENTRY).entries[0].question.program.ops == ("tanh",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[entry]", "is not TOML"),
+        ("[entry]\n", r"one \[entry\] where \[\[entry\]\] is due"),
+        ("[[entri]]\n", "'entri' at its top"),
+        (ENTRY.replace("proof = ", "prof = ") + CASE, "there is no key 'prof'; did you mean 'proof'"),
+        (ENTRY.replace('proof = "that cancels"\n', "") + CASE, "'tanh-saturated': it lacks 'proof'"),
+        (ENTRY.replace('op = "tanh"', 'op = "tahn"') + CASE, "there is no op 'tahn'; did you mean 'tan"),
+        (ENTRY.replace('"lossy"', '"correct"') + CASE, "there is no failing verdict 'correct'"),
+        (ENTRY.replace('"gradient"', '"gradients"') + CASE, "there is no 'where' 'gradients'; did you mean 'gradient'"),
+        (ENTRY.replace("2026-01-31", '"yesterday"') + CASE, "'found' must be a date"),
+        (ENTRY.replace("tanh-saturated", "../x") + CASE, "'id' names a file"),
+        (ENTRY + CASE + 'versions = "2.x"\n', "'versions' must be a range"),
+        (ENTRY + CASE + "when = { kinks = true }\n", "there is no condition 'kinks'; did you mean 'kink'"),
+        (ENTRY + CASE + "when = { kink = 1 }\n", "condition 'kink' must be true or false"),
+        (ENTRY + CASE + 'when = { dtype = ["float128"] }\n', "condition 'dtype' must be a list of dtypes"),
+        (ENTRY + CASE + "when = { magnitude = [2, 1] }\n", "condition 'magnitude' must be two numbers"),
+        (ENTRY, "its case does not make sense: case .* cannot be read"),
+        (ENTRY + CASE.replace('op = "tanh"', 'op = "tahn"'), "its case does not make sense: the reference knows no op"),
+        (ENTRY + CASE.replace("25.0", "25.0, 1.0"), r"an array of shape \(\) needs 1 numbers"),
+        ((ENTRY + CASE) * 2, "two entries are called 'tanh-saturated'"),
+    ],
+)
+def test_a_malformed_ledger_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(LedgerError, match=said) as caught:
+        ledger(tmp_path, text)
+    assert "toy.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", SHIPPED)
+def test_shipped_ledgers_are_in_order(backend: str) -> None:
+    assert all(e.versions is not None and e.question.program.steps for e in shipped_ledger(backend).entries)
+
+
+def test_a_backend_of_one_s_own_has_no_ledger() -> None:
+    assert shipped_ledger("../../etc/passwd").entries == shipped_ledger("mine").entries == ()
+
+
+# -- cases ---------------------------------------------------------------------------------------------------------------------
+
+
+def question(op: str, *inputs: Any) -> Question:
+    return as_question(Program.of(inputs, [(op, range(len(inputs)))]))
+
+
+def test_a_case_keeps_every_bit(tmp_path: Path) -> None:
+    asked = question("add", np.array([0.1, np.nan, -np.inf, -0.0]), Input(np.array([5e-324, 1, 2, 3]), layout="reversed"))
+    more: dict[str, Any] = {"versions": {"toy": "1"}, "witnesses": ({"leg": "balls", "stance": "agrees"},), "spec": "t.py"}
+    case = Case("id", "toy", asked, "wrong", "add", "value", "so", **more)
+    write_case(tmp_path, case, None)
+    again = read_case(tmp_path / "id.json")
+    assert isinstance(again, Case)
+    assert again.to_json() == case.to_json()
+    assert again.question.id == asked.id
+    assert (again.spec, again.blamed, again.versions) == ("t.py", "add", {"toy": "1"})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: [], "a case is a JSON object, not a list"),
+        (lambda t: {**t, "schema_version": 7}, "schema version 7"),
+        (lambda t: {k: v for k, v in t.items() if k != "question"}, "lacks 'question'"),
+        (lambda t: {**t, "question": 3}, "'question' is an object in a case, not a number"),
+        (lambda t: {**t, "verdict": "bad"}, "verdict 'bad' is not one of"),
+        (lambda t: {**t, "question": {**t["question"], "program": {}}}, "the program lacks 'inputs'"),
+        (lambda t: {**t, "question": {**t["question"], "directions": []}}, "0 directions for 1 inputs"),
+        (lambda t: json.loads(json.dumps(t).replace('"tanh"', '"tahn"')), "no op named 'tahn'"),
+        (lambda t: {**t, "expected": {"value": {"dtype": "float64"}, "gradients": []}}, "what the case expects cannot be read"),
+    ],
+)
+def test_a_malformed_case_is_one_sentence(tmp_path: Path, change: Callable[[Any], Any], said: str) -> None:
+    tree = Case("id", "toy", question("tanh", np.array(1.0)), "wrong").to_json()
+    (tmp_path / "c.json").write_text(json.dumps(change(tree)))
+    with pytest.raises(ProgramError, match=said) as caught:
+        read_case(tmp_path / "c.json")
+    assert "c.json" in str(caught.value)
+
+
+def test_a_case_that_is_no_json_is_said(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text("{")
+    with pytest.raises(ProgramError, match="is not JSON"):
+        read_case(tmp_path / "c.json")
+
+
+# -- scripts -------------------------------------------------------------------------------------------------------------------
+
+#: A library with one fault or none: each op gives a value, and a function from its cotangent to gradients.
+LIBRARY = """
+import numpy as np
+
+FAULT = {fault!r}
+KEPT = np.zeros(2)
+calls = 0
+
+
+def square(x):
+    global calls
+    calls += 1
+    if FAULT == "crash":
+        raise ArithmeticError("cannot square")
+
+    def pull(g):
+        out = 2 * x * g
+        if FAULT == "wrong":
+            out[0] *= 1 + 1e-12
+        if FAULT == "non-finite":
+            out[0] = np.nan
+        if FAULT == "dtype":
+            out = out.astype(np.float32)
+        if FAULT == "changed input":
+            x[0] += 1
+        if FAULT == "unsteady":
+            out[0] = np.nextafter(out[0], calls % 2 * 9.0)
+        if FAULT == "stale":
+            global KEPT
+            KEPT[...] = 7.5
+            KEPT = out
+        return [x if FAULT == "shared" else out.reshape(1, 2) if FAULT == "shape" else out]
+
+    return x * x, pull
+
+
+def sinc(x):
+    y = np.sinc(x)
+    textbook = np.pi * x * np.cos(np.pi * x) / (np.pi * x * x) - y / x
+    slope = textbook if FAULT == "lossy" else -np.pi**2 / 3 * x + np.pi**4 / 30 * x**3
+    return y, lambda g: [g * slope]
+
+
+def maximum(x, y):
+    share = 0 if FAULT == "kink" else 0.25
+    return np.maximum(x, y), lambda g: [share * g, (0 if FAULT == "kink" else 1 - share) * g]
+"""
+
+SCRIPT = {
+    "import": "import library",
+    "run": """
+        def run({inputs}):
+            {steps}
+            value, pull = {out}
+            return value, pull(COTANGENT)
+    """,
+    "step": "{y} = library.{op}({args})",
+}
+
+
+class Toy:
+    """The library as a backend."""
+
+    name = "toy"
+    numpy_dtypes = True
+    SCRIPT: Mapping[str, Any] = SCRIPT
+
+    def __init__(self, fault: str) -> None:
+        self.library: dict[str, Any] = {}
+        exec(LIBRARY.format(fault=fault), self.library)
+
+    def versions(self) -> dict[str, str]:
+        return {"toy": "1"}
+
+    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+        value, pull = self.library[program.steps[0].op](*inputs)
+        return Answer(np.asarray(value), pull(cotangent))
+
+
+SQUARED = question("square", np.array([1.5, -2.0]))
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Callable[[str, str], subprocess.CompletedProcess[str]]:
+    def run(text: str, fault: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "case.py").write_text(text)
+        (tmp_path / "library.py").write_text(LIBRARY.format(fault=fault))
+        command = [sys.executable, "-W", "error", "-B", "case.py"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "asked"),
+    [
+        ("wrong", "wrong", SQUARED),
+        ("non-finite", "non-finite", SQUARED),
+        ("crash", "crash", SQUARED),
+        ("dtype", "contract", SQUARED),
+        ("shape", "contract", SQUARED),
+        ("changed input", "contract", SQUARED),
+        ("shared", "contract", question("square", np.array([2.0, -2.0]))),
+        ("unsteady", "contract", SQUARED),
+        ("stale", "contract", SQUARED),
+        ("lossy", "lossy", question("sinc", np.array([1e-6]))),
+        ("kink", "outside subdifferential", question("maximum", np.array([1.0, 3.0]), np.array([1.0, 3.0]))),
+    ],
+)
+def test_a_script_fails_while_the_fault_is_there(fault: str, verdict: str, asked: Question, shown: Any) -> None:
+    toy = Toy(fault)
+    judgement = judge(asked, toy)
+    assert judgement.verdict == verdict
+    case = Case.from_json(json.loads(json.dumps(Case.of(judgement, toy.name, toy.versions()).to_json())))
+    text = script(case, toy)
+    assert text is not None
+    assert "adjudge" not in text
+    broken, mended = shown(text, fault), shown(text, "none")
+    assert (broken.returncode, mended.returncode) == (1, 0), broken.stdout + mended.stdout + mended.stderr
+    assert verdict == "crash" or any(word in broken.stdout for word in ("WRONG", "BROKEN"))
+    assert all(word not in mended.stdout for word in ("WRONG", "BROKEN"))
+    assert "got " in mended.stdout
+    assert "expected " in mended.stdout
+
+
+def test_a_backend_without_templates_has_no_scripts() -> None:
+    assert script(Case("id", "mirror", SQUARED, "wrong"), load("mirror")) is None
+
+
+def test_templates_that_cannot_be_filled_in_are_said() -> None:
+    toy = Toy("none")
+    toy.SCRIPT = {**SCRIPT, "run": "def run({input}): pass"}
+    with pytest.raises(ScriptError, match="SCRIPT of backend toy cannot be filled in"):
+        script(Case("id", "toy", SQUARED, "wrong"), toy)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int8", "int64", "bool"])
+def test_the_source_of_an_array_gives_the_array_again(dtype: str) -> None:
+    values = [0.1, -0.0, 1e-45, 3.5] if dtype.startswith("float") else [0, 1, 1, 0]
+    more = [np.nan, np.inf, -np.inf] if dtype.startswith("float") else []
+    for x in (np.array([*values, *more], dtype), np.zeros((0, 2), dtype), np.array(values[3], dtype), np.ones((3, 40), dtype)):
+        again = eval(array_words(x), {"np": np})
+        assert (again.dtype, again.shape, again.tobytes()) == (x.dtype, x.shape, x.tobytes())
+
+
+def _same(x: Any, y: Any) -> bool:
+    x, y = np.asarray(x), np.asarray(y)
+    return x.dtype == y.dtype and np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+
+
+def _answer(backend: Any, asked: Question) -> Answer | Exception | None:
+    try:
+        with np.errstate(all="ignore"):
+            inputs = [i.materialise() for i in asked.program.inputs]
+            return cast(Answer, backend.vjp(asked.program, inputs, np.array(asked.cotangent)))
+    except Unsupported:
+        return None
+    except Exception as problem:  # whatever the library raises
+        return problem
+
+
+@pytest.mark.parametrize(("name", "examples"), [("mygrad", 6), ("autograd", 6), ("torch", 6), ("jax", 1)])
+@pytest.mark.parametrize("op", CATALOGUE)
+def test_a_script_says_what_the_backend_does(name: str, examples: int, op: str) -> None:
+    pytest.importorskip(name)
+    backend: Any = load(name)
+    if not backend.supports(op):
+        pytest.skip(f"{name} has no {op}")
+
+    @settings(
+        max_examples=examples, database=None, deadline=None, derandomize=True, phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(questions(op))
+    def compare(asked: Question) -> None:
+        answer = _answer(backend, asked)
+        if answer is None:
+            return
+        text = script(Case("id", name, asked, "wrong"), backend)
+        assert text is not None
+        space: dict[str, Any] = {"__name__": "case"}
+        exec(compile(text, "case.py", "exec"), space)
+        handed = space["inputs"]()
+        for mine, i in zip(handed, asked.program.inputs, strict=True):
+            due = i.materialise()
+            assert _same(mine, due)
+            if isinstance(due, np.ndarray):
+                assert (mine.flags.writeable, mine.flags.aligned) == (due.flags.writeable, due.flags.aligned)
+                strides = [(s, t) for s, t, n in zip(mine.strides, due.strides, due.shape, strict=True) if n > 1]
+                assert due.size < 2 or all(s == t for s, t in strides)
+        with np.errstate(all="ignore"):
+            if isinstance(answer, Exception):
+                with pytest.raises(type(answer)):
+                    space["run"](*handed)
+                return
+            value, gradients = space["run"](*handed)
+        assert _same(value, answer.value)
+        for n, g in zip(asked.program.variables, gradients, strict=True):
+            assert answer.gradients[n] is None or _same(g, answer.gradients[n])
+
+    compare()
