@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from flint import arb
 
+from .. import numbers as s
 from ..certificate import Certificate
-from ..numbers import scalars as s
 from ..reference.evaluate import forward
 from .witness import Witness, narrow, overlap
 
@@ -33,7 +33,7 @@ def exact_differences(certificate: Certificate) -> Witness:
     scale = min((float(x[x > 0].min(initial=1.0)) for x in variables), default=1.0)
     largest = max((float(x.max(initial=1.0)) for x in variables), default=1.0)
     try:
-        with s.exact(BITS + 2 * math.ceil(math.log2(largest) - math.log2(scale))):
+        with s.enclosing(BITS + 2 * math.ceil(math.log2(largest) - math.log2(scale))):
             step = arb(scale) * arb(2) ** -STEP_BITS
             wide, fine = (_quotient(question, h) for h in (step, step / 2))
             slope = fine + arb(0, abs(wide - fine).upper())
@@ -52,7 +52,7 @@ def _quotient(question: Any, step: arb) -> arb:
             s.lift(i.data) + s.lift(np.asarray(v)) * (step * sign) if v is not None else s.lift(i.data)
             for i, v in zip(question.program.inputs, question.directions, strict=True)
         ]
-        value = forward(question.program, inputs, s.Branches())[-1]
+        value = forward(question.program, inputs)[-1]
         ends.append(np.sum(np.asarray(value * s.lift(question.cotangent))) if value.size else arb(0))
     return (ends[0] - ends[1]) / (2 * step)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers.scalars import (
+from ..numbers import (
     absolute,
     arccos,
     arccosh,

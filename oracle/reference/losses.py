@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers.scalars import add_reduce, exp, is_object, lift, log, power, to_float, truthy, where, zeros
+from ..numbers import add_reduce, exp, is_object, lift, log, power, to_float, truthy, where, zeros
 from .activations import above, log_softmax_pull, log_softmax_rows, softmax_rows, textbook_log_softmax_rows, without
 from .elementwise import pick
 from .op import op

@@ -14,7 +14,7 @@ from hypothesis import Phase, find, given, seed, settings
 from hypothesis import strategies as st
 
 from adjudge.backends.spelling import python_params
-from adjudge.oracle.numbers import scalars as s
+from adjudge.oracle import numbers as s
 from adjudge.oracle.program import KINDS, LAYOUTS, Question
 from adjudge.oracle.reference import OPS, backward, forward
 from adjudge.strategies import arrays, einsum_calls, indices, parameters, programs, questions, rows
@@ -107,7 +107,7 @@ def test_what_is_drawn_has_a_finite_value_and_finite_gradients(op: str) -> None:
 @pytest.mark.parametrize("op", OPS_OF_ROWS)
 def test_what_is_drawn_is_decided_on_balls(op: str) -> None:
     for question in drawn(op):
-        with s.exact(128) as branches:
+        with s.enclosing(128) as branches:
             values = forward(question.program, [s.lift(i.data) for i in question.program.inputs], branches)
             gradients, _ = backward(question.program, values, s.lift(question.cotangent), branches)
             assert np.isfinite(s.to_float(values[-1])).all(), question.program
@@ -369,7 +369,7 @@ def test_programs_are_decided_on_balls() -> None:
     decided = 0
     for question in drawn(None, 500):
         try:
-            with s.exact(256) as branches:
+            with s.enclosing(256) as branches:
                 values = forward(question.program, [s.lift(i.data) for i in question.program.inputs], branches)
                 gradients, _ = backward(question.program, values, s.lift(question.cotangent), branches)
                 decided += all(np.isfinite(s.to_float(g)).all() for g in gradients if g is not None)
