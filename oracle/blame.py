@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import numbers as s
+from .dtypes import is_float
 from .judge import Judgement, judge
 from .modes import MODES
 from .program import Program, Question
@@ -136,7 +137,7 @@ def _computed(program: Program, backend: Backend) -> list[Any]:
         try:
             with np.errstate(all="ignore"):
                 plain = np.asarray(forward(prefix, [i.data for i in program.inputs])[-1])
-                cotangent = np.ones(plain.shape, plain.dtype if plain.dtype.kind == "f" else np.float64)
+                cotangent = np.ones(plain.shape, plain.dtype if is_float(plain.dtype) else np.float64)
                 got = backend.vjp(prefix, [i.materialise() for i in program.inputs], cotangent).value
             values.append(np.asarray(got))
         except Exception:  # a backend that raises leaves nothing to feed later steps with; its own step is judged as a crash

@@ -24,7 +24,7 @@ from .dtypes import float_type
 from .program import Program, Question
 from .reference.evaluate import as_numpy, backward, forward
 
-__all__ = ["Certificate", "Enclosure", "certify"]
+__all__ = ["Certificate", "Enclosure", "Truth", "certify"]
 
 #: Where precision starts, and where raising it is given up. With the bits that flint adds, 112 still fit two machine words;
 #: with 128 an elementary function takes a quarter longer.
@@ -174,6 +174,22 @@ def flat(arrays: Sequence[Any]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """What is true of a mode's answer.
+
+    Parameters
+    ----------
+    arrays : tuple of Enclosure or None
+        One per array of the answer; None for constants. Empty where nothing is known.
+    trouble : str
+        Why nothing is known; "" where something is.
+    """
+
+    arrays: tuple[Enclosure | None, ...]
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
 class Certificate:
     """What is true of one question.
 
@@ -204,6 +220,8 @@ class Certificate:
     branches: s.Branches = field(default_factory=s.Branches, repr=False)
     #: The Taylor series that were run, by precision: empty it to run them again.
     series_cache: dict[int, Any] = field(default_factory=dict, init=False, repr=False)
+    #: What is true in the directed modes, by what makes it: empty it to find it again.
+    truths_cache: dict[Any, Truth] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def decided(self) -> bool:

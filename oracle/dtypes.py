@@ -14,7 +14,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-__all__ = ["FLOATS", "NAMES", "FloatType", "float_type", "is_float", "is_number", "narrowest", "promoted", "simple_dtype"]
+__all__ = [
+    "FLOATS", "NAMES", "TINY", "FloatType", "float_type", "is_float", "is_integer", "is_number", "is_real", "narrowest",
+    "promoted", "simple_dtype",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ FLOATS = {
     )
 }
 NAMES = tuple(FLOATS)
+#: The smallest normal float64: what to divide by in place of 0.
+TINY = FLOATS["float64"].smallest_normal
 
 
 @cache
@@ -104,6 +109,16 @@ def simple_dtype(name: Any) -> np.dtype:
 def is_float(dtype: np.dtype) -> bool:
     """Whether numbers of this dtype can have gradients here: one of `FLOATS`."""
     return dtype.name in FLOATS
+
+
+def is_real(dtype: np.dtype) -> bool:
+    """Whether this is a float dtype of any width, one that cannot be certified (longdouble) included."""
+    return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def is_integer(dtype: np.dtype) -> bool:
+    """Whether this is an integer dtype, bool not included."""
+    return dtype.kind in "iu"
 
 
 @cache

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .certificate import CONDITION, Certificate, Enclosure, certify
+from .certificate import CONDITION, Certificate, Enclosure, Truth, certify
 from .contract import ask_twice, raised, same, unchanged
+from .dtypes import TINY
 from .kinks import Subdifferential
-from .modes import DIRECTED, MODES, Mode, Reply, Truth
+from .modes import DIRECTED, MODES, Mode, Reply
 from .program import Question, letter
 from .protocol import Answer, Backend, Implementation, as_backend
 from .series import directions_in_dtype
@@ -309,10 +310,10 @@ def _classify(
     if unusable.any():
         verdict, place = "non-finite", _first(unusable)
     elif (outside & ~explained).any():
-        excess = np.where(outside & ~explained, error / np.maximum(truth.allowance, np.finfo(np.float64).tiny), -1.0)
+        excess = np.where(outside & ~explained, error / np.maximum(truth.allowance, TINY), -1.0)
         verdict, place = "wrong", tuple(int(i) for i in np.unravel_index(np.argmax(excess), excess.shape))
     else:
-        relative = np.where(explained, error / np.maximum(np.abs(truth.nearest), np.finfo(np.float64).tiny), -1.0)
+        relative = np.where(explained, error / np.maximum(np.abs(truth.nearest), TINY), -1.0)
         verdict, place = "lossy", tuple(int(i) for i in np.unravel_index(np.argmax(relative), relative.shape))
     off, expected = float(error[place]), float(truth.nearest[place])
     units = off / max(abs(expected) * truth.model.ulp, truth.model.underflow)

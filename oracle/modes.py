@@ -17,32 +17,17 @@ import numpy as np
 from flint import arb
 
 from . import numbers as s
-from .certificate import LAST_BITS, Certificate, Enclosure, enclose, finite, flat, lifted, span_of
+from .certificate import LAST_BITS, Certificate, Truth, enclose, finite, flat, lifted, span_of
+from .dtypes import TINY
 from .program import Program, Question, letter
 from .protocol import Answer, Backend
 from .reference.evaluate import backward, forward
 from .series import FIRST_BITS, TOO_ROUGH, constants, directions_in_dtype, push, pushed, slopes
 
-__all__ = ["DIRECTED", "MODES", "Mode", "Reply", "Truth"]
+__all__ = ["DIRECTED", "MODES", "Mode", "Reply"]
 
 #: At so many elements of a tangent a loss of digits is looked into: those that are farthest beyond the allowance.
 MOST_LOSSY = 64
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is true of a mode's answer.
-
-    Parameters
-    ----------
-    arrays : tuple of Enclosure or None
-        One per array of the answer; None for constants. Empty where nothing is known.
-    trouble : str
-        Why nothing is known; "" where something is.
-    """
-
-    arrays: tuple[Enclosure | None, ...]
-    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,6 +178,11 @@ def _along(answered: Answered) -> Callable[[Certificate], Truth]:
     """How the truth of a directed mode is made."""
 
     def certify(certificate: Certificate) -> Truth:
+        if answered not in certificate.truths_cache:
+            certificate.truths_cache[answered] = certified(certificate)
+        return certificate.truths_cache[answered]
+
+    def certified(certificate: Certificate) -> Truth:
         if not certificate.decided:
             return Truth((), certificate.trouble)
         if certificate.kink:
@@ -225,7 +215,7 @@ def _lossy_tangent(certificate: Certificate, truth: Truth, errors: Sequence[np.n
     question, (tangent,), (error,) = certificate.question, truth.arrays, errors
     assert tangent is not None
     assert error is not None
-    excess = np.where(np.isfinite(error), error / np.maximum(tangent.allowance, np.finfo(np.float64).tiny), 0.0)
+    excess = np.where(np.isfinite(error), error / np.maximum(tangent.allowance, TINY), 0.0)
     worst = np.argsort(-excess, axis=None, kind="stable")[:MOST_LOSSY]
     bounds = np.full(tangent.nearest.shape, np.inf)
     balls: dict[int, Any] = {}

@@ -86,8 +86,8 @@ def gradient(f: Callable[..., Any], *arrays: Any) -> list[Any]:
             if first is not None and (first != other).any():
                 place = tuple(np.argwhere(first != other)[0].tolist())
                 raise NotCertified(
-                    f"{_tied(program, roundings[0].branches)} is not differentiable here: the gradient of argument {n} at {place} may be "
-                    f"{min(first[place], other[place]):.6g} or {max(first[place], other[place]):.6g}"
+                    f"{_tied(program, roundings[0].branches)} is not differentiable here: the gradient of argument {n} "
+                    f"at {place} may be {min(first[place], other[place]):.6g} or {max(first[place], other[place]):.6g}"
                 )
     return ways[0]
 
@@ -168,8 +168,8 @@ class _Rounding:
         if rounded is not None:
             return rounded
         raise NotCertified(
-            f"the gradient of argument {self.undecided[0]} at {self.undecided[1:]} lies so near the middle between two floats that "
-            f"{LAST_BITS} bits do not decide which is nearest"
+            f"the gradient of argument {self.undecided[0]} at {self.undecided[1:]} lies so near the middle between two floats "
+            f"that {LAST_BITS} bits do not decide which is nearest"
         )
 
 

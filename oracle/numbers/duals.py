@@ -28,6 +28,7 @@ class Dual:
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = Dual(np.float32(3.0), np.float32(1.0))
     >>> (x * x + 1).value, (x * x + 1).slope
     (np.float32(10.0), np.float32(6.0))

@@ -25,7 +25,8 @@ from adjudge.backends.spelling import composed, evaluate, writes_twice
 from adjudge.oracle.certificate import as_question
 from adjudge.oracle.program import LAYOUTS, Input, Program, encode_index
 from adjudge.oracle.protocol import Answer, Backend
-from adjudge.suite.examiner import Examiner, Settings, judge
+from adjudge.suite.examiner import Examiner, judge
+from adjudge.suite.settings import Settings
 
 OWN = """
 name = "own"

@@ -12,8 +12,8 @@ from adjudge.oracle.accuracy import accuracy
 from adjudge.oracle.certificate import as_question
 from adjudge.oracle.protocol import Answer
 from adjudge.strategies.kinks import SHOWN
-from adjudge.suite.examiner import Settings
 from adjudge.suite.run import run
+from adjudge.suite.settings import Settings
 
 
 class Changed:
