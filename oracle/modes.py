@@ -129,6 +129,7 @@ class _Attempts:
 
     certificate: Certificate
     answered: Answered
+    smooth: bool  # whether slopes must be continuous, too
     honest: list[Any] | None = None
 
     def attempt(self, bits: int) -> Truth | None:
@@ -136,9 +137,11 @@ class _Attempts:
         certificate, program = self.certificate, self.certificate.question.program
         try:
             series, before = pushed(certificate, bits)
-            branches = s.Branches(decided=dict(before.decided))
+            branches = s.Branches(decided=dict(before.decided), one_sided=before.one_sided)
             with s.taylor(bits, branches=branches):
                 answers, between = self.answered(program, series, s.lift(certificate.question.cotangent))
+                if self.smooth and branches.one_sided:
+                    return Truth((), "not twice differentiable here")
                 if self.honest is None and (trouble := self._ranges([*series, *between], answers, branches, bits)):
                     return Truth((), trouble)
         except ZeroDivisionError:
@@ -174,7 +177,7 @@ class _Attempts:
         return ""
 
 
-def _along(answered: Answered) -> Callable[[Certificate], Truth]:
+def _along(answered: Answered, smooth: bool = False) -> Callable[[Certificate], Truth]:
     """How the truth of a directed mode is made."""
 
     def certify(certificate: Certificate) -> Truth:
@@ -189,7 +192,7 @@ def _along(answered: Answered) -> Callable[[Certificate], Truth]:
             return Truth((), "not differentiable here")
         if directions_in_dtype(certificate) is None:
             return Truth((), "the directions are no numbers of the dtype")
-        truth = s.at_rising_precision(_Attempts(certificate, answered).attempt, FIRST_BITS, LAST_BITS, TOO_ROUGH)
+        truth = s.at_rising_precision(_Attempts(certificate, answered, smooth).attempt, FIRST_BITS, LAST_BITS, TOO_ROUGH)
         return truth or Truth((), f"series of {LAST_BITS} bits do not decide")
 
     return certify
@@ -292,7 +295,7 @@ MODES = {
             ways=lambda backend: backend.hvp,
             ask=_ask_hvp,
             due=lambda question, reply: _like_inputs(question),
-            certify=_along(_gradients),
+            certify=_along(_gradients, smooth=True),
             lossy=_lossy_hvp,
         ),
     )

@@ -11,6 +11,7 @@ from .balls import (
     boxed,
     coefficient,
     finite,
+    is_boundless,
     is_object,
     lift,
     lift_duals,
@@ -73,11 +74,12 @@ from .precision import at_rising_precision
 from .sums import add_reduce, einsum, matmul, normalise_axes, order_free
 
 __all__ = [
-    "Arithmetic", "Balls", "Branches", "Dual", "GUARD_BITS", "Matrices", "Undecided", "absolute", "add_reduce",
+    "GUARD_BITS", "Arithmetic", "Balls", "Branches", "Dual", "Matrices", "Undecided", "absolute", "add_reduce",
     "all_finite", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "arithmetic",
     "at_rising_precision", "boxed", "cbrt", "coefficient", "compare", "cos", "cosh", "current_branches", "duals",
-    "einsum", "enclosing", "exp", "exp2", "expm1", "extra_bits", "finite", "is_object", "less", "lift", "lift_duals",
-    "lift_series", "ln10", "ln2", "log", "log10", "log1p", "log2", "matmul", "normalise_axes", "order_free", "pi",
-    "power", "rounding_in", "rounds", "sin", "sinc", "sinc_derivative", "sinh", "slope", "sqrt", "tan", "tanh",
-    "taylor", "to_float", "truthy", "underflown", "where", "winner", "wins", "zero", "zero_like", "zeros",
+    "einsum", "enclosing", "exp", "exp2", "expm1", "extra_bits", "finite", "is_boundless", "is_object", "less", "lift",
+    "lift_duals", "lift_series", "ln10", "ln2", "log", "log10", "log1p", "log2", "matmul", "normalise_axes",
+    "order_free", "pi", "power", "rounding_in", "rounds", "sin", "sinc", "sinc_derivative", "sinh", "slope", "sqrt",
+    "tan", "tanh", "taylor", "to_float", "truthy", "underflown", "where", "winner", "wins", "zero", "zero_like",
+    "zeros",
 ]  # fmt: skip

@@ -13,8 +13,8 @@ from .context import GUARD_BITS, arithmetic
 from .duals import Dual
 
 __all__ = [
-    "Balls", "all_finite", "boxed", "coefficient", "finite", "is_object", "lift", "lift_duals", "lift_series", "ln10",
-    "ln2", "pi", "slope", "to_float", "underflown", "zero", "zero_like", "zeros",
+    "Balls", "all_finite", "boxed", "coefficient", "finite", "is_boundless", "is_object", "lift", "lift_duals", "lift_series",
+    "ln10", "ln2", "pi", "slope", "to_float", "underflown", "zero", "zero_like", "zeros",
 ]  # fmt: skip
 
 
@@ -111,6 +111,11 @@ _to_series = np.frompyfunc(lambda x, v: arb_series([arb(x), v]), 2, 1)
 def is_object(x: Any) -> bool:
     """Whether `x` holds balls or series."""
     return isinstance(x, np.ndarray) and x.dtype.kind == "O"
+
+
+def is_boundless(x: Any) -> bool:
+    """Whether `x` holds balls or series, which neither overflow nor underflow as floats do."""
+    return is_object(x) and not arithmetic().dual
 
 
 _ball_is_finite = np.frompyfunc(arb.is_finite, 1, 1)

@@ -27,7 +27,11 @@ def _order(a: Any, b: Any) -> int:
 
 def _series_order(a: Any, b: Any) -> int:
     gap = arb_series(a) - arb_series(b)
-    return _order(gap[0], arb(0)) or _order(gap[1], arb(0))
+    if order := _order(gap[0], arb(0)):
+        return order
+    order = _order(gap[1], arb(0))
+    arithmetic().branches.one_sided |= order != 0
+    return order
 
 
 def _guess(a: Any, b: Any) -> int:

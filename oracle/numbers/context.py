@@ -42,13 +42,15 @@ class Branches:
 
     ``decided`` remembers, for each place in the program, the outcomes found at high precision; a run at working precision
     looks them up, and notes in ``doubtful`` that its own balls would not have decided. ``script`` says which branch to take
-    at each exact tie, in order; ``ties`` lists the number of branches at each tie met.
+    at each exact tie, in order; ``ties`` lists the number of branches at each tie met. ``one_sided`` notes that series which
+    tie were told apart by their slopes: beyond that point the other branch holds.
     """
 
     script: Sequence[int] = ()
     decided: dict[Any, list[np.ndarray]] = field(default_factory=dict)
     ties: list[int] = field(default_factory=list)
     doubtful: bool = False
+    one_sided: bool = False
     replaying: bool = False
     place: Any = None
     chosen: dict[Any, int] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from flint import arb, arb_series
 
 from .context import extra_bits
@@ -65,6 +66,8 @@ class Dual:
     def __truediv__(self, other: Any) -> Dual:
         other = _dual(other)
         value = self.value / other.value
+        if np.isinf(other.value):  # what has overflowed is divided by: the quotient is 0, and stays so
+            return Dual(value, 0 * value)
         return Dual(value, (self.slope - value * other.slope) / other.value)
 
     __radd__, __rmul__ = __add__, __mul__

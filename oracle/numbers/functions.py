@@ -29,10 +29,11 @@ def _as_series(x: Any) -> arb_series:
 def _rounded_series(function: Callable[..., Any], operands: list[Any]) -> arb_series:
     """A primitive's value and tangent, rounded: what flows in along each operand is its slope, rounded, times that tangent.
 
-    Formulas for series cancel, and the operands' own radii would not cancel with them: so slopes are taken along exact ones.
+    Formulas for series cancel, and the operands' own radii would not cancel with them: so slopes are taken along exact ones. A
+    slope that is rounded may underflow before it is multiplied.
     """
     value: arb | None = None
-    slope = arb(0)
+    slope, lost = arb(0), arb(0, arithmetic().underflow)
     for k, x in enumerate(operands):
         still = x[1] == 0
         if value is not None and still:
@@ -40,7 +41,9 @@ def _rounded_series(function: Callable[..., Any], operands: list[Any]) -> arb_se
         with extra_bits(SERIES_BITS):
             out = function(*(arb_series([z[0], arb(int(j == k and not still))]) for j, z in enumerate(operands)))
         value = out[0] * 1
-        slope += 0 if still else out[1] * 1 * x[1]
+        if not still:
+            along = out[1] * 1
+            slope += (along if along == 0 else along + lost) * x[1]
     return arb_series([value, slope])  # type: ignore[list-item]
 
 
