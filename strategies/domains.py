@@ -8,11 +8,9 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["NEAR", "SAFE", "Domain"]
+__all__ = ["SAFE", "Domain"]
 
-#: How close a number of our own choosing may come to a singular point in each dtype, so that slopes there stay finite.
-NEAR = {"float64": 1e-9, "float32": 1e-9, "float16": 1e-2}
-#: How close a computed number may come.
+#: How close a computed number may come to a singular point, so that slopes there stay finite.
 SAFE = 1 / 64
 #: Angles beyond this are left out: one rounding of them moves the result too far to say anything.
 _WIDEST_ANGLE = 1e4

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from ..oracle.lockstep import ARRAYS, BACKWARD, TENSORS, UPDATE, Departure, History, act, names_in, target
 from .rules import BITS, FITS, ROOM, RULES, Rule, result_shape
-from .seeded import drawing
+from .seeded import seeded_settings
 
 __all__ = ["LINES", "Draft", "drive", "machine"]
 
@@ -366,5 +366,5 @@ def drive(
     counts : Counter, optional
         See `machine`.
     """
-    with drawing(histories, shrink, stateful_step_count=LINES) as chosen:
+    with seeded_settings(histories, shrink, stateful_step_count=LINES) as chosen:
         run_state_machine_as_test(seed(start)(machine(library, over, row, counts)), settings=chosen)

@@ -10,13 +10,13 @@ import numpy as np
 from ..oracle.certificate import as_question
 from ..oracle.program import Input, Program, Question
 
-__all__ = ["smaller"]
+__all__ = ["shrink"]
 
 #: How many questions are asked at most.
 PATIENCE = 300
 
 
-def smaller(question: Question, alike: Callable[[Question], bool]) -> Question:
+def shrink(question: Question, alike: Callable[[Question], bool]) -> Question:
     """The smallest question found that still satisfies `alike`.
 
     Parameters
@@ -35,7 +35,7 @@ def smaller(question: Question, alike: Callable[[Question], bool]) -> Question:
     >>> import numpy as np
     >>> from adjudge import Program
     >>> large = as_question(Program.of([np.array([[1.25, -3.7], [2.5, 4.0]])], [("exp", [0])]))
-    >>> print(smaller(large, lambda q: (q.program.inputs[0].data < 0).any()).program)
+    >>> print(shrink(large, lambda q: (q.program.inputs[0].data < 0).any()).program)
     a = array([[-4.]])
     b = exp(a)
     """

@@ -34,10 +34,10 @@ from ..records.environment import commit_of, environment
 from ..records.records import Summary, summarise
 from ..strategies import questions
 from ..strategies.catalogue import CATALOGUE as ROWS
-from ..strategies.kinks import SHOWN
+from ..strategies.kinks import KINK_TABLE
 from ..strategies.rules import SEMANTICS
-from ..strategies.seeded import drawing
-from ..strategies.shrink import smaller
+from ..strategies.seeded import seeded_settings
+from ..strategies.shrink import shrink
 from .examiner import PROFILES, Examiner, Outcome, Settings, case_of, judge, witnesses
 from .lockstep import DTYPE, FAMILY, examine_histories
 
@@ -108,7 +108,7 @@ def family(op: str) -> str:
 def kink_records(examiner: Examiner) -> Iterator[dict[str, Any]]:
     """What the backend picks at each kink of the table, of those about the ops that are asked about."""
     ops, supports = selected(examiner.settings.ops), examiner.backend.supports
-    for row in SHOWN:
+    for row in KINK_TABLE:
         if not set(row.program.ops) <= set(ops):
             continue
         record = {"kind": "kink", "name": row.name, "program": str(row.program), "subgradients": row.subgradients}
@@ -212,13 +212,13 @@ def _smallest(outcome: Outcome, target: tuple[str, str, str], examiner: Examiner
     alone = outcome.blamed.alone if outcome.blamed is not None else None
     if alone is not None and alike(alone):
         question = alone
-    return examiner.examine(smaller(question, alike))
+    return examiner.examine(shrink(question, alike))
 
 
 def _drawn(task: Task, turn: int, examples: int, allow: tuple[str, ...], ask: Callable[[Question], None]) -> None:
     """One Hypothesis run, whose questions depend on the task's seed alone."""
     strategy = questions(None if task.op == COMPOSITION else task.op, dtypes=(task.dtype,), allow=allow)
-    with drawing(examples) as run:
+    with seeded_settings(examples) as run:
         seeded(task.seed + turn)(run(given(strategy)(ask)))()
 
 
