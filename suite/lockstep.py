@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis.errors import Flaky
 
-from ..oracle.lockstep import Departure, History, act, reduced, replay
+from ..oracle.lockstep import Divergence, Lockstep, act, reduce, replay
 from ..records.divergences import KnownDeparture
 from ..records.lockstep import HistoryCase
 from ..strategies.rules import SEMANTICS
@@ -73,9 +73,9 @@ class _Looking:
         self.left, self.number, self.began = histories, 0, time.perf_counter()
         self.seen = set[Any]()
         self.target: Any = None
-        self.smallest: Departure | None = None
+        self.smallest: Divergence | None = None
 
-    def over(self, history: History, departure: Departure | None) -> None:
+    def over(self, history: Lockstep, departure: Divergence | None) -> None:
         """Record a history; while one is shrunk, look for others like it."""
         if time.time() >= self.deadline:
             return
@@ -102,7 +102,7 @@ class _Looking:
         """Record what was found, at its smallest; whether anything was."""
         if self.smallest is None:
             return False
-        backend, smallest = self.examiner.backend, reduced(library, self.smallest)
+        backend, smallest = self.examiner.backend, reduce(library, self.smallest)
         case = HistoryCase.of(smallest, backend.name, backend.versions()).to_json()
         told = {**_told(smallest), "steps": len(smallest.lines), "number": self.number}
         self.emit({**self.record, **told, "kind": "failure", "new": True, "case": case, "witnesses": []})
@@ -116,7 +116,7 @@ def _plain(row: str) -> dict[str, Any]:
     return {"kind": "outcome", "op": row, "family": FAMILY, "dtype": DTYPE, "legs": {}}
 
 
-def _told(departure: Departure) -> dict[str, Any]:
+def _told(departure: Divergence) -> dict[str, Any]:
     """What a record tells of a departure."""
     where = "program" if departure.aspect == "raises" else departure.aspect
     return {"verdict": departure.verdict, "where": where, "reason": departure.reason}

@@ -1,4 +1,4 @@
-"""Histories of tensors: the reference passes its own examination, and every seeded fault of the semantics is found."""
+"""Scripts of tensors: the reference passes its own examination, and every seeded fault of the semantics is found."""
 
 import importlib.util
 import json
@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from adjudge import cli
 from adjudge.oracle import reference
-from adjudge.oracle.lockstep import Departure, History, reduced, replay
+from adjudge.oracle.lockstep import Divergence, Lockstep, reduce, replay
 from adjudge.records.case import read_case
 from adjudge.records.divergences import KnownDeparture
 from adjudge.records.ledger import Ledger, LedgerError, shipped_ledger
@@ -88,10 +88,10 @@ def stale(twin: Twin) -> None:
     fresh, seen = twin.Tensor.grad.fget, dict[int, Any]()
 
     def grad(self: Any) -> Any:
-        found = fresh(self)
-        if self.base is None or found is None:
-            return found
-        return seen.setdefault(id(self), (self, found.copy()))[1]
+        gradient = fresh(self)
+        if self.base is None or gradient is None:
+            return gradient
+        return seen.setdefault(id(self), (self, gradient.copy()))[1]
 
     twin.Tensor.grad = property(grad)
 
@@ -272,46 +272,46 @@ def torn_update(twin: Twin) -> None:
     twin.Tensor._become = torn
 
 
-# -- what is found -------------------------------------------------------------------------------------------------------------
+# -- divergences ---------------------------------------------------------------------------------------------------------------
 
 
-def found(lib: Any, histories: int, start: int = 0, row: str | None = None) -> Departure | None:
-    """The first departure in so many histories."""
+def first_divergence(lib: Any, scripts: int, start: int = 0, row: str | None = None) -> Divergence | None:
+    """The first divergence in so many scripts."""
 
-    def over(history: History, departure: Departure | None) -> None:
-        if departure is not None:
-            raise departure
+    def on_end(lockstep: Lockstep, divergence: Divergence | None) -> None:
+        if divergence is not None:
+            raise divergence
 
     try:
-        drive(lib, over, histories, start, row)
-    except Departure as departure:
-        return departure
+        drive(lib, on_end, scripts, start, row)
+    except Divergence as divergence:
+        return divergence
     return None
 
 
 @pytest.mark.parametrize("row", SEMANTICS)
 def test_the_reference_agrees_with_itself(row: str) -> None:
-    assert found(reference, 25, 1, row) is None
+    assert first_divergence(reference, 25, 1, row) is None
 
 
 def test_an_unspoilt_twin_agrees_with_the_reference(twin: Twin) -> None:
-    assert found(twin.lib, 40) is None
+    assert first_divergence(twin.lib, 40) is None
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_seeded_fault_is_found_and_its_smallest_history_is_replayed(name: str, twin: Twin) -> None:
+def test_a_seeded_fault_is_found_and_its_smallest_script_is_replayed(name: str, twin: Twin) -> None:
     FAULTS[name](twin)
-    departure = next(filter(None, (found(twin.lib, 150, 0, row) for row in SEMANTICS)), None)
-    assert departure is not None, f"nobody saw that {name}"
-    small = reduced(twin.lib, departure)
-    assert len(small.lines) <= len(departure.lines)
+    divergence = next(filter(None, (first_divergence(twin.lib, 150, 0, row) for row in SEMANTICS)), None)
+    assert divergence is not None, f"nobody saw that {name}"
+    small = reduce(twin.lib, divergence)
+    assert len(small.lines) <= len(divergence.lines)
     again = replay(twin.lib, small.lines)
     assert again is not None
-    assert again.signature == departure.signature
+    assert again.signature == divergence.signature
     assert replay(reference, small.lines) is None
 
 
-def test_a_shorter_history_that_grows_without_end_is_given_up() -> None:
+def test_a_shorter_script_that_grows_without_end_is_given_up() -> None:
     growing = ["a = lib.tensor([[1.0, 2.0]])", *["a = a.reshape((-1, 1)) * a.reshape((1, -1))"] * 6, "a.backward()"]
     assert replay(reference, growing, room=16) is None
 
@@ -322,12 +322,12 @@ KNOWN = shipped_ledger("mygrad").departures
 
 
 @pytest.mark.parametrize("entry", KNOWN, ids=lambda e: e.id)
-def test_mygrad_still_departs(entry: KnownDeparture) -> None:
+def test_mygrad_still_diverges(entry: KnownDeparture) -> None:
     mygrad = pytest.importorskip("mygrad")
     if not entry.applies(mygrad.__version__):
         pytest.skip(f"about MyGrad {entry.versions}")
-    state, said = entry.state(mygrad)
-    assert state == "still fails", said
+    state, reason = entry.state(mygrad)
+    assert state == "still fails", reason
     assert entry.state(reference) == ("no longer fails", "")
 
 
@@ -335,9 +335,9 @@ def test_no_line_of_a_snippet_can_be_spared() -> None:
     mygrad = pytest.importorskip("mygrad")
     for entry in KNOWN:
         for n in range(len(entry.snippet) - 1):
-            departure = replay(mygrad, [*entry.snippet[:n], *entry.snippet[n + 1 :]])
-            alike = departure is not None and len(departure.lines) == len(entry.snippet) - 1 and entry.explains(departure)
-            assert not alike, f"{entry.id} departs without `{entry.snippet[n]}`"
+            divergence = replay(mygrad, [*entry.snippet[:n], *entry.snippet[n + 1 :]])
+            alike = divergence is not None and len(divergence.lines) == len(entry.snippet) - 1 and entry.explains(divergence)
+            assert not alike, f"{entry.id} is seen without `{entry.snippet[n]}`"
 
 
 def test_what_does_not_come_back_is_stopped() -> None:
@@ -347,13 +347,13 @@ def test_what_does_not_come_back_is_stopped() -> None:
                 pass
 
     library = SimpleNamespace(Tensor=Endless, tensor=Endless)
-    departure = replay(library, ["a = lib.tensor(1.0)", "a.backward()"])
-    assert departure is not None
-    assert departure.verdict == "crash"
-    assert departure.reason.startswith("`a.backward()` does not come back")
+    divergence = replay(library, ["a = lib.tensor(1.0)", "a.backward()"])
+    assert divergence is not None
+    assert divergence.verdict == "crash"
+    assert divergence.reason.startswith("`a.backward()` does not come back")
 
 
-def test_a_ledger_of_departures_that_makes_no_sense_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_a_ledger_of_divergences_that_makes_no_sense_is_refused_in_one_sentence(tmp_path: Path) -> None:
     good = {
         "id": '"x"', "reason": '"r"', "proof": '"p"', "found": "2026-01-31", "when": '[{ aspects = ["grad"] }]',
         "snippet": '"a = lib.tensor(1.0)"',
@@ -379,9 +379,9 @@ def test_a_ledger_of_departures_that_makes_no_sense_is_refused_in_one_sentence(t
 
     write(good)
     assert [e.id for e in Ledger.read(tmp_path / "my.toml").departures] == ["x"]
-    for key, value, said in bad:
+    for key, value, message in bad:
         write({**good, key: value})
-        with pytest.raises(LedgerError, match=re.escape(said)) as raised:
+        with pytest.raises(LedgerError, match=re.escape(message)) as raised:
             Ledger.read(tmp_path / "my.toml")
         assert "my.semantics.toml" in str(raised.value)
     for key in good:
@@ -409,8 +409,8 @@ CHECK = ("check", "mygrad", "-k", "semantics", "--profile", "quick", "-j", "1")
 
 def test_what_no_ledger_knows_fails_the_gate_with_cases_that_can_be_replayed(elsewhere: Path) -> None:
     pytest.importorskip("mygrad")
-    told = command(*CHECK, "--op", "semantics_backward", "--ledger", "none.toml")
-    assert told.exit_code == 1, told.output
+    checked = command(*CHECK, "--op", "semantics_backward", "--ledger", "none.toml")
+    assert checked.exit_code == 1, checked.output
     cases = sorted((elsewhere / "adjudge-report" / "cases").glob("*.json"))
     assert cases
     records = read_records(elsewhere / "adjudge-report").records
@@ -429,12 +429,12 @@ def test_what_no_ledger_knows_fails_the_gate_with_cases_that_can_be_replayed(els
     assert all(line in explained.output for line in read_case(cases[0]).to_json()["history"])
 
 
-def test_the_same_histories_come_every_time_and_mygrad_passes_with_its_ledger(elsewhere: Path) -> None:
+def test_the_same_scripts_come_every_time_and_mygrad_passes_with_its_ledger(elsewhere: Path) -> None:
     pytest.importorskip("mygrad")
 
     def outcomes() -> list[tuple[Any, ...]]:
-        told = command(*CHECK)
-        assert told.exit_code == 0, told.output
+        checked = command(*CHECK)
+        assert checked.exit_code == 0, checked.output
         records = read_records(elsewhere / "adjudge-report").records
         return [(r["op"], r["verdict"], r["steps"], r["known"]) for r in records if r["kind"] == "outcome"]
 
@@ -449,7 +449,7 @@ def test_a_backend_without_tensors_is_unsupported(elsewhere: Path) -> None:
     )  # fmt: skip
 
 
-def test_the_ledger_lists_and_checks_departures(elsewhere: Path) -> None:
+def test_the_ledger_lists_and_checks_divergences(elsewhere: Path) -> None:
     pytest.importorskip("mygrad")
     listed = command("ledger", "list", "mygrad").output
     assert "cotangent-kept: tensors depart in memory, <=2.5.0: " in listed
@@ -465,7 +465,7 @@ def test_the_ledger_lists_and_checks_departures(elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", KNOWN, ids=lambda e: e.id)
-def test_every_known_departure_has_a_script_that_shows_it(entry: KnownDeparture, elsewhere: Path) -> None:
+def test_every_known_divergence_has_a_script_that_shows_it(entry: KnownDeparture, elsewhere: Path) -> None:
     pytest.importorskip("mygrad")
     text = command("replay", entry.id, "--script").output
     run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
@@ -475,7 +475,7 @@ def test_every_known_departure_has_a_script_that_shows_it(entry: KnownDeparture,
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_a_case_with_no_history_is_refused(elsewhere: Path) -> None:
+def test_a_case_without_a_script_is_refused(elsewhere: Path) -> None:
     bad = {"schema_version": 1, "id": "x", "backend": "mygrad", "verdict": "wrong", "history": ["a ="]}
     (elsewhere / "x.json").write_text(json.dumps(bad))
     refused = command("replay", "x.json")
@@ -489,7 +489,7 @@ def test_a_case_with_no_history_is_refused(elsewhere: Path) -> None:
 def test_every_rule_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     counts = Counter[str]()
     for row in SEMANTICS:
-        drive(reference, lambda history, departure: None, 60, 2, row, counts=counts)
+        drive(reference, lambda lockstep, divergence: None, 60, 2, row, counts=counts)
     with capsys.disabled():
         print(f"\n{counts.total()} lines of {len(RULES)} rules:")
         for rule in RULES:
