@@ -14,7 +14,7 @@ from hypothesis import Phase, find, given, seed, settings
 from hypothesis import strategies as st
 
 from adjudge.backends.spelling import python_params
-from adjudge.oracle.dtypes import float_type
+from adjudge.oracle.dtypes import NAMES, float_type
 from adjudge.oracle.numbers import scalars as s
 from adjudge.oracle.program import KINDS, LAYOUTS, Question
 from adjudge.oracle.reference import OPS, backward, forward
@@ -63,6 +63,15 @@ def on_floats(question: Question) -> tuple[list[Any], list[Any]]:
     with np.errstate(all="ignore"):
         values = forward(question.program, [i.data for i in question.program.inputs])
         return values, backward(question.program, values, question.cotangent)[0]
+
+
+def on_float64(question: Question) -> tuple[list[Any], list[Any]]:
+    """Values and gradients of the reference, whatever the dtypes of the data."""
+    with np.errstate(all="ignore"):
+        values = forward(
+            question.program, [i.data if i.data.dtype.kind in "iub" else i.data.astype(float) for i in question.program.inputs]
+        )
+        return values, backward(question.program, values, question.cotangent.astype(float))[0]
 
 
 # -- the catalogue -------------------------------------------------------------------------------------------------------------
@@ -174,6 +183,16 @@ def test_directions_go_with_the_variables() -> None:
                 assert (direction != 0).all()
 
 
+@pytest.mark.parametrize("op", OPS_OF_ROWS)
+def test_bfloat16_can_be_asked_for(op: str) -> None:
+    for question in some(questions(op, dtypes=("bfloat16",)), 15):
+        assert str(question.program.working_dtype) == "bfloat16"
+        values, gradients = on_float64(question)
+        assert values[-1].shape == question.cotangent.shape
+        assert all(np.isfinite(x).all() for x in (values[-1], *gradients) if x is not None), question.program
+        assert Question.from_json(json.loads(json.dumps(question.to_json()))).id == question.id
+
+
 def test_hardly_any_question_is_asked_twice() -> None:
     asked = some(questions("add"), 300)
     assert len({question.id for question in asked}) > 240
@@ -243,7 +262,7 @@ def test_kinks_are_drawn_sometimes(op: str) -> None:
     assert 3 < at_kinks < 75
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("dtype", NAMES)
 @pytest.mark.parametrize("domain", ["(-inf, inf)", "(0, inf)", "(-1, 1)", "(-inf, -1) or (1, inf)", "sin != 0"])
 def test_overrides_stay_in_the_domain(domain: str, dtype: str) -> None:
     for array in some(arrays(dtype, domain=domain), 60):
@@ -399,7 +418,7 @@ def test_now_and_then_a_product_is_large_enough_for_a_fast_path(op: str) -> None
     assert float(path.split("Naive FLOP count:")[1].split()[0]) >= 2 * 2**14
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", NAMES)
 def test_the_narrowest_dtype_is_the_one_asked_for(dtype: str) -> None:
     """Wider arrays may take part where NumPy's promotion makes them: float32 with int64 gives float64."""
     assert all(str(question.program.working_dtype) == dtype for question in some(questions(dtypes=[dtype]), 60))
@@ -452,8 +471,8 @@ def test_there_are_parameters_for_every_shape_that_a_row_takes(op: str) -> None:
         ({"op": "sine"}, "no 'sine'"),
         ({"allow": ["exp", "sine"]}, "no 'sine'"),
         ({"allow": []}, "allow= names no op"),
-        ({"dtypes": ["complex64"]}, "float64, float32, float16"),
-        ({"dtypes": []}, "float64, float32, float16"),
+        ({"dtypes": ["complex64"]}, "float64, float32, float16, bfloat16"),
+        ({"dtypes": []}, "float64, float32, float16, bfloat16"),
         ({"max_steps": 0}, "at least one step"),
     ],
 )
