@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..oracle.accuracy import accuracy
-from ..oracle.lockstep import Departure, act, replay
+from ..oracle.lockstep import Divergence, act, replay
 from ..records.case import Case
 from ..records.environment import commit_of, environment
 from ..records.lockstep import HistoryCase
-from ..strategies.kinks import SHOWN
+from ..strategies.kinks import KINK_TABLE
 from ..strategies.rules import SEMANTICS
 from .examiner import Examiner, Outcome, judge
 from .tasks import COMPOSITION, Task, family, selected
@@ -148,7 +148,7 @@ ROW_OF = {"bind": 1, "tell": 1, "update": 3, "write": 3, "backward": 4, "null": 
 def kinks(examiner: Examiner) -> Iterator[Record]:
     """What the backend picks at each kink of the table, of those about the ops that are asked about."""
     ops, supports = selected(examiner.settings.ops), examiner.backend.supports
-    for row in SHOWN:
+    for row in KINK_TABLE:
         if not set(row.program.ops) <= set(ops):
             continue
         record = {"kind": "kink", "name": row.name, "program": str(row.program), "subgradients": row.subgradients}
@@ -167,13 +167,13 @@ def kinks(examiner: Examiner) -> Iterator[Record]:
 # -- scripts of tensors --------------------------------------------------------------------------------------------------------
 
 
-def script_outcome(task: Task, number: int, divergence: Departure | None, lines: int, ms: float, known: str | None) -> Record:
+def script_outcome(task: Task, number: int, divergence: Divergence | None, lines: int, ms: float, known: str | None) -> Record:
     """What came of one script."""
     told = {"verdict": "correct"} if divergence is None else _told(divergence)
     return {**_script(task), **told, "steps": lines, "ms": ms, "number": number, "known": known}
 
 
-def script_failure(task: Task, number: int, smallest: Departure, examiner: Examiner) -> Record:
+def script_failure(task: Task, number: int, smallest: Divergence, examiner: Examiner) -> Record:
     """A new divergence, at its smallest."""
     case = HistoryCase.of(smallest, examiner.backend.name, examiner.backend.versions()).to_json()
     told = {**_told(smallest), "steps": len(smallest.lines), "number": number}
@@ -185,6 +185,6 @@ def _script(task: Task) -> Record:
     return {"kind": "outcome", "op": task.op, "family": family(task.op), "dtype": task.dtype, "legs": {}}
 
 
-def _told(divergence: Departure) -> Record:
+def _told(divergence: Divergence) -> Record:
     where = "program" if divergence.aspect == "raises" else divergence.aspect
     return {"verdict": divergence.verdict, "where": where, "reason": divergence.reason}

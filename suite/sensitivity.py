@@ -24,7 +24,8 @@ from ..oracle.program import Input, Program, Question, Step
 from ..oracle.reference import OPS, forward
 from ..strategies import questions
 from ..strategies.catalogue import CATALOGUE
-from ..strategies.seeded import drawing
+from ..strategies.patterns import SEQUENCE
+from ..strategies.seeded import seeded_settings
 
 __all__ = ["QUESTIONS", "applicable", "asked", "drawn", "rejected", "table"]
 
@@ -42,7 +43,7 @@ def drawn(op: str, dtype: str = "float64") -> tuple[Question, ...]:
     def keep(question: Question) -> None:
         out.append(question)
 
-    with drawing(QUESTIONS, shrink=False) as settings:
+    with seeded_settings(QUESTIONS, shrink=False) as settings:
         seed(SEED)(settings(given(questions(op, dtypes=(dtype,)))(keep)))()
     return tuple(out)
 
@@ -100,7 +101,7 @@ def _steps(question: Question, op: str) -> Iterator[tuple[int, tuple[int, ...]]]
 
 def _broadcasts(question: Question, op: str) -> bool:
     """Whether a variable operand of the op is smaller than its value and broadcasts to it."""
-    if CATALOGUE[op].pattern not in ("unary", "binary", "ternary", "update", "sequence"):
+    if not OPS[op].elementwise and CATALOGUE[op].pattern is not SEQUENCE:
         return False
     with np.errstate(all="ignore"):
         values = forward(question.program, [i.data for i in question.program.inputs])

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import seed as seeded
 
 from ..oracle.legs import Leg
-from ..oracle.lockstep import Departure, History, reduced
+from ..oracle.lockstep import Divergence, Lockstep, reduce
 from ..oracle.program import Question
 from ..strategies import questions
 from ..strategies.catalogue import CATALOGUE
 from ..strategies.rules import SEMANTICS
 from ..strategies.scripts import drive
-from ..strategies.seeded import drawing
-from ..strategies.shrink import smaller
+from ..strategies.seeded import seeded_settings
+from ..strategies.shrink import shrink
 from . import outcomes
 from .examiner import Examiner, Outcome, witnesses
 from .search import Emit, search
@@ -45,7 +45,7 @@ class Programs:
         """One Hypothesis run, whose questions depend on the seed alone."""
         op = None if self.task.op == COMPOSITION else self.task.op
         strategy = questions(op, dtypes=(self.task.dtype,), allow=self.ops)
-        with drawing(examples) as settings:
+        with seeded_settings(examples) as settings:
             seeded(seed)(settings(given(strategy)(ask)))()
 
     def examine(self, question: Question, number: int | None) -> Outcome:
@@ -85,7 +85,7 @@ class Programs:
         alone = smallest.blamed.alone if smallest.blamed is not None else None
         if alone is not None and alike(alone):
             question = alone
-        smallest = self.examiner.examine(smaller(question, alike))
+        smallest = self.examiner.examine(shrink(question, alike))
         smallest.witnesses = witnesses(smallest.judgement, self.examiner.backend)
         return outcomes.failure(self.task, number, smallest, self.examiner)
 
@@ -97,14 +97,14 @@ class Run:
     Parameters
     ----------
     lines : int
-    divergence : Departure or None
+    divergence : Divergence or None
     known : str or None
         The ledger entry that explains the divergence.
     ms : float
     """
 
     lines: int
-    divergence: Departure | None
+    divergence: Divergence | None
     known: str | None
     ms: float
 
@@ -116,11 +116,11 @@ class Scripts:
         self.task, self.examiner, self.library = task, examiner, library
         self.began = time.perf_counter()
 
-    def draw(self, seed: int, examples: int, ask: Callable[[tuple[History, Departure | None]], None]) -> None:
+    def draw(self, seed: int, examples: int, ask: Callable[[tuple[Lockstep, Divergence | None]], None]) -> None:
         """One Hypothesis run, whose scripts depend on the seed alone."""
         drive(self.library, lambda *ended: ask(ended), examples, seed, self.task.op, shrink=True)
 
-    def examine(self, ended: tuple[History, Departure | None], number: int | None) -> Run:
+    def examine(self, ended: tuple[Lockstep, Divergence | None], number: int | None) -> Run:
         """Look a divergence up in the ledger."""
         lockstep, divergence = ended
         entry = None if divergence is None else self.examiner.ledger.departure(divergence, self.examiner.version)
@@ -138,7 +138,7 @@ class Scripts:
     def failure(self, smallest: Run, signature: Hashable, number: int) -> Any:
         """The same divergence after as few lines as will do."""
         assert smallest.divergence is not None
-        shortest = reduced(self.library, smallest.divergence)
+        shortest = reduce(self.library, smallest.divergence)
         self.began = time.perf_counter()
         return outcomes.script_failure(self.task, number, shortest, self.examiner)
 
