@@ -16,7 +16,7 @@ __all__ = ["shrink"]
 #: The most questions that are asked.
 PATIENCE = 300
 #: What a candidate raises that is no program: shapes that do not fit, an index out of range, a point outside an op's domain.
-_NO_PROGRAM = (ValueError, IndexError, TypeError)
+_NO_PROGRAM = (ValueError, IndexError)
 
 
 def shrink(question: Question, alike: Callable[[Question], bool]) -> Question:

@@ -132,7 +132,7 @@ def truthy(x: Any) -> np.ndarray:
 def where(condition: Any, a: Any, b: Any) -> Any:
     """NumPy's `where`, on floats, balls or series; `condition` is boolean."""
     if is_object(a) != is_object(b):  # a plain number among balls crashes the interpreter in flint's methods
-        a, b = (x if is_object(x) else lift(np.asarray(x)) for x in (a, b))
+        a, b = (x if is_object(x) else boxed(x) if isinstance(x, arb) else lift(np.asarray(x)) for x in (a, b))
     out = np.where(condition, a, b)
     return boxed(out) if out.dtype == object else out
 

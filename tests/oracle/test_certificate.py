@@ -325,3 +325,10 @@ def test_an_intermediate_that_vanishes_in_floats_may_be_lost() -> None:
     assert c.value is not None
     assert c.value.error(np.array(0.0)) <= c.value.allowance
     assert c.value.allowance >= 5e-324
+
+
+def test_arccot_is_certified_at_0() -> None:
+    c = certify(Program.of([np.array([0.0, 2.0])], [("arccot", [0])]))
+    assert c.decided
+    assert c.value is not None
+    assert c.value.nearest.tolist() == [math.pi / 2, math.atan(0.5)]

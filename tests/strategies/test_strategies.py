@@ -114,9 +114,9 @@ def test_what_is_drawn_has_a_finite_value_and_finite_gradients(op: str) -> None:
 @pytest.mark.parametrize("op", OPS_OF_ROWS)
 def test_what_is_drawn_is_decided_on_balls(op: str) -> None:
     for question in drawn(op):
-        with s.enclosing(128) as branches:
-            values = forward(question.program, [s.lift(i.data) for i in question.program.inputs], branches)
-            gradients, _ = backward(question.program, values, s.lift(question.cotangent), branches)
+        with s.enclosing(128):
+            values = forward(question.program, [s.lift(i.data) for i in question.program.inputs])
+            gradients, _ = backward(question.program, values, s.lift(question.cotangent))
             assert np.isfinite(s.to_float(values[-1])).all(), question.program
             assert all(np.isfinite(s.to_float(g)).all() for g in gradients if g is not None), question.program
 
@@ -388,9 +388,9 @@ def test_programs_are_decided_on_balls() -> None:
     decided = 0
     for question in drawn(None, 500):
         try:
-            with s.enclosing(256) as branches:
-                values = forward(question.program, [s.lift(i.data) for i in question.program.inputs], branches)
-                gradients, _ = backward(question.program, values, s.lift(question.cotangent), branches)
+            with s.enclosing(256):
+                values = forward(question.program, [s.lift(i.data) for i in question.program.inputs])
+                gradients, _ = backward(question.program, values, s.lift(question.cotangent))
                 decided += all(np.isfinite(s.to_float(g)).all() for g in gradients if g is not None)
         except s.Undecided:
             continue
