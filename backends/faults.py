@@ -84,10 +84,10 @@ def faulty(fault: Fault, op: str) -> Backend:
         return [spoilt(program, h) for h in mirror.hvp(program, inputs, cotangent, tangents)]
 
     whole = as_backend(mirror)
-    modes: dict[str, Any] = {"vjp": {"vjp": vjp}, "jvp": {"jvp": jvp}, "hvp": {"hvp": {"": hvp}}}[fault.mode]
+    every: dict[str, dict[str, Any]] = {"vjp": {"vjp": vjp}, "jvp": {"jvp": jvp}, "hvp": {"hvp": {"": hvp}}}
     return Backend(
         f"mirror with {fault.name} in {op}", whole.versions, dtypes=whole.dtypes, numpy_dtypes=whole.numpy_dtypes,
-        **{"vjp": whole.vjp, **modes},
+        **{"vjp": whole.vjp, **every[fault.mode]},
     )  # fmt: skip
 
 

@@ -64,21 +64,20 @@ def _contract(
     question: Question, answer: Answer, inputs: Sequence[Any], cotangent: np.ndarray, backend: Backend
 ) -> list[Finding]:
     program, out = question.program, []
+    gradients: Sequence[Any] = answer.gradients  # whatever they are
 
     def broken(where: str, reason: str) -> None:
         out.append(Finding("contract", where, reason))
 
-    if len(answer.gradients) != len(program.inputs):
-        broken(
-            "program", f"{len(answer.gradients)} gradients for {len(program.inputs)} inputs: the shape of the answer is wrong"
-        )
+    if len(gradients) != len(program.inputs):
+        broken("program", f"{len(gradients)} gradients for {len(program.inputs)} inputs: the shape of the answer is wrong")
         return out
     value = np.asarray(answer.value)
     if value.shape != question.cotangent.shape:
         broken("value", f"shape {value.shape} where {question.cotangent.shape} is due")
     elif backend.numpy_dtypes and value.dtype != (expected := as_numpy(program)).dtype:
         broken("value", f"dtype {value.dtype} where NumPy gives {expected.dtype}")
-    for n, (i, fresh, g) in enumerate(zip(program.inputs, inputs, answer.gradients, strict=True)):
+    for n, (i, fresh, g) in enumerate(zip(program.inputs, inputs, gradients, strict=True)):
         name = f"gradient of {letter(n)}"
         if isinstance(fresh, np.ndarray) and not unchanged(fresh, i):
             broken(f"input {letter(n)}", "the input was changed")
@@ -98,7 +97,7 @@ def _contract(
         for m, other in enumerate(inputs):
             if isinstance(other, np.ndarray) and np.may_share_memory(g, other):
                 broken(name, f"it shares memory with input {letter(m)}")
-        for m, other in enumerate(answer.gradients[:n]):
+        for m, other in enumerate(gradients[:n]):
             if isinstance(other, np.ndarray) and g.size and np.may_share_memory(g, other):
                 broken(name, f"it shares memory with the gradient of {letter(m)}")
     if not same(cotangent, question.cotangent):

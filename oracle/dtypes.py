@@ -59,7 +59,7 @@ class FloatType:
 
 
 def _row(dtype: Any, near: float, reach: float) -> FloatType:
-    limits = ml_dtypes.finfo(dtype)
+    limits = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
     smallest, largest = float(limits.smallest_normal), float(limits.max)
     return FloatType(
         np.dtype(dtype), int(limits.nmant) + 1, largest, smallest, float(limits.smallest_subnormal),
@@ -135,8 +135,8 @@ def narrowest(dtypes: Iterable[np.dtype]) -> np.dtype:
     >>> narrowest([np.dtype("float32"), np.dtype("int8"), np.dtype("float16")])
     dtype('float16')
     """
-    floats = [dtype for dtype in dtypes if is_float(dtype)]
-    return min(floats, key=lambda dtype: float_type(dtype).significand, default=np.dtype(np.float64))
+    floats = [float_type(dtype) for dtype in dtypes if is_float(dtype)]
+    return min(floats, key=lambda row: row.significand, default=FLOATS["float64"]).dtype
 
 
 def promoted(*given: Any) -> np.dtype:

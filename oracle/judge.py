@@ -243,7 +243,7 @@ def _compared(
     """
     settled, free, worst = settled or {}, free or {}, 0.0
     arrays = [
-        None if given is None and expected is None else np.zeros(expected.nearest.shape) if given is None else np.asarray(given)
+        None if expected is None else np.zeros(expected.nearest.shape) if given is None else np.asarray(given)
         for given, expected in zip(reply.arrays, truth.arrays, strict=True)
     ]
     errors = [

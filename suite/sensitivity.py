@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -78,21 +78,14 @@ def _moved(question: Question, fault: Fault) -> bool:
     truth = mode.certify(certificate)
     if truth.trouble or fault.change is None:
         return False
-    changed = [None if e is None else fault.change(e.nearest) for e in truth.arrays]
-    errors = [
-        None if e is None else e.error(c) for e, c in zip(truth.arrays, changed, strict=True) if c is not None or e is None
-    ]
-    beyond = [
-        e is not None and error is not None and bool((~(error <= e.allowance)).any())
-        for e, error in zip(truth.arrays, errors, strict=True)
-    ]
-    if not any(beyond):
-        return False
-    bounds = mode.lossy(certificate, truth, errors)
-    return any(
-        error is not None and bound is not None and bool((~(error <= bound)).any())
-        for error, bound in zip(errors, bounds, strict=True)
-    )
+    errors = [None if e is None else e.error(fault.change(e.nearest)) for e in truth.arrays]
+    allowances = [None if e is None else e.allowance for e in truth.arrays]
+    return _beyond(errors, allowances) and _beyond(errors, mode.lossy(certificate, truth, errors))
+
+
+def _beyond(errors: Sequence[np.ndarray | None], rooms: Sequence[np.ndarray | None]) -> bool:
+    pairs = zip(errors, rooms, strict=True)
+    return any(bool((~(e <= room)).any()) for e, room in pairs if e is not None and room is not None)
 
 
 def _steps(question: Question, op: str) -> Iterator[tuple[int, tuple[int, ...]]]:

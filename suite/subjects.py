@@ -125,7 +125,7 @@ class Scripts:
         lockstep, divergence = ended
         entry = None if divergence is None else self.examiner.ledger.departure(divergence, self.examiner.version)
         before, self.began = self.began, time.perf_counter()
-        return Run(len(lockstep.lines), divergence, entry and entry.id, round((self.began - before) * 1e3, 3))
+        return Run(len(lockstep.lines), divergence, None if entry is None else entry.id, round((self.began - before) * 1e3, 3))
 
     def signature(self, run: Run) -> Hashable | None:
         """What differs, and after what."""

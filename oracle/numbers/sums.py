@@ -101,11 +101,12 @@ def _worth_matrices(rows: int, inner: int, columns: int) -> bool:
 
 def _matrix(x: Any) -> arb_mat:
     """A matrix of balls as flint's, made once: a run meets the same operands forwards and backwards."""
-    if arithmetic().matrices is None:
+    matrices = arithmetic().matrices
+    if matrices is None:
         return arb_mat(x.tolist())
-    known = arithmetic().matrices.get(id(x))
+    known = matrices.get(id(x))
     if known is None:
-        known = arithmetic().matrices[id(x)] = x, arb_mat(x.tolist())
+        known = matrices[id(x)] = x, arb_mat(x.tolist())
     return known[1]
 
 
