@@ -102,7 +102,8 @@ def simple_dtype(name: Any) -> np.dtype:
     TypeError
         If neither NumPy nor `ml_dtypes` has it.
     """
-    return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
+    dtype: np.dtype = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+    return dtype
 
 
 @cache

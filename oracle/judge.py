@@ -82,16 +82,9 @@ def judge(
     backend = as_backend(backend)
     if certificate is None:
         certificate = certificate_for(question, backend)
-    answer, value = None, None
-    try:
-        answer, findings = ask_twice(question, backend)
-    except Exception as problem:  # whatever a backend raises is its verdict
-        finding = raised(problem, "program")
-        judgement = Judgement(question, certificate, finding.verdict, (finding,))
-    with np.errstate(all="ignore"):
-        if answer is not None:
-            judgement, value = _judged(question, certificate, answer, findings), np.asarray(answer.value)
-        if certificate.decided and judgement.verdict != "unsupported":
+    judgement, value = _in_reverse(question, backend, certificate)
+    if certificate.decided and judgement.verdict != "unsupported":
+        with np.errstate(all="ignore"):
             for mode in DIRECTED:
                 if mode.name in modes and mode.ways(backend):
                     judgement = _with_mode(judgement, mode, backend, value)
@@ -105,6 +98,17 @@ def certificate_for(question: Question, backend: Backend) -> Certificate:
 
 
 # -- reverse mode --------------------------------------------------------------------------------------------------------------
+
+
+def _in_reverse(question: Question, backend: Backend, certificate: Certificate) -> tuple[Judgement, np.ndarray | None]:
+    """The judgement of value and gradients, and the value that the backend gave, if any."""
+    try:
+        answer, findings = ask_twice(question, backend)
+    except Exception as problem:  # whatever a backend raises is its verdict
+        finding = raised(problem, "program")
+        return Judgement(question, certificate, finding.verdict, (finding,)), None
+    with np.errstate(all="ignore"):
+        return _judged(question, certificate, answer, findings), np.asarray(answer.value)
 
 
 def _judged(question: Question, certificate: Certificate, answer: Answer, findings: list[Finding]) -> Judgement:
