@@ -12,6 +12,7 @@ from ..oracle import reference
 from ..oracle.program import Program
 from ..oracle.protocol import Answer
 from ..oracle.reference import OPS, backward, forward
+from .language import Language
 
 name = "reference"
 numpy_dtypes = True
@@ -48,13 +49,15 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
         )
 
 
-#: How a program is timed (see `adjudge.bench.worker`): by the tensor that its users meet.
-TIMED = {
-    "import": "from adjudge.oracle import reference as ref",
-    "leaf": "{x} = ref.tensor({x}, constant={constant}, copy=False)",
-    "gradient": "{x}.grad",
-    "passes": """
-        def passes({inputs}):
+#: How a program is timed: by the tensor that its users meet.
+language = Language(
+    title="reference",
+    imports="from adjudge.oracle import reference as ref",
+    rooms=("ref", "ref.nnet"),
+    leaf="ref.tensor({x}, constant={constant}, copy=False)",
+    spelling={"einsum": "ref.einsum({subscripts}, {xs})"},
+    passes="""
+        def passes({inputs}, cotangent):
             {leaves}
 
             def forward():
@@ -63,11 +66,9 @@ TIMED = {
 
             def total():
                 {out} = forward()
-                {out}.backward(COTANGENT)
-                return {out}, ({gradients},)
+                {out}.backward(cotangent)
+                return {out}, [x.grad for x in [{variables}]]
 
             return dict(forward=forward, total=total, arrays=lambda both: (both[0].data, both[1]))
     """,
-    "step": "{y} = ref.{op}({args})",
-    "steps": {"einsum": "{y} = ref.einsum({subscripts}, {xs})", "conv_nd": "{y} = ref.nnet.conv_nd({args})"},
-}
+)
