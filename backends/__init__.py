@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import Any, cast
 
 from ..oracle.protocol import NEEDED, Answer, Backend, Unsupported, as_backend
-from .language import is_spoken, spoken
+from .language import Language, is_spoken, spoken
 
 __all__ = [
-    "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "LibraryMissing", "UnknownBackend", "Unsupported",
-    "check_spellings", "installed", "load",
+    "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "Language", "LibraryMissing", "UnknownBackend",
+    "Unsupported", "check_spellings", "installed", "load",
 ]  # fmt: skip
 
 #: The distribution that each shipped backend stands on.

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,10 @@ from ..oracle.program import Program, Step, as_tuple, decode_index, letter
 from ..oracle.protocol import Answer, Backend, Language, Unsupported
 from .library import Library
 
-__all__ = ["Language", "LanguageError", "Source", "array_words", "definitions", "is_spoken", "sequence", "source", "spoken", "template_of"]
+__all__ = [
+    "Language", "LanguageError", "Source", "array_words", "definitions", "is_spoken", "sequence", "source", "spoken",
+    "template_of",
+]  # fmt: skip
 
 #: The width of a line of numbers.
 WIDTH = 100
@@ -142,11 +144,8 @@ def _per_input(program: Program, arrays: Sequence[np.ndarray | None]) -> list[np
 
 @cache
 def template_of(language: Language, mode: str, way: str = "") -> str:
-    """The template of a mode: "vjp", "jvp", "passes", or one of the ways of "hvp" (the first by default); "" if there is none."""
-    if mode == "hvp":
-        text = language.hvp.get(way) or next(iter(language.hvp.values()), "")
-    else:
-        text = getattr(language, mode)
+    """The template of a mode: "vjp", "jvp", "hvp" (in one of its ways, by default the first) or "passes"; "" if none."""
+    text = language.hvp.get(way) or next(iter(language.hvp.values()), "") if mode == "hvp" else getattr(language, mode)
     lines = []
     for indent, line in _lines(text):
         part = language.parts.get(line[1:-1]) if line.startswith("{") else None
@@ -297,7 +296,7 @@ def _place(part: Any) -> str:
 
 
 def definitions(text: str, language: Language) -> tuple[str, str]:
-    """What some text in a library's words needs before it: its imports, and the helpers that it uses, on their own or in turn."""
+    """What a text needs before it: the imports, and the helpers that it uses and those that they use."""
     imports: list[str] = []
     functions: list[str] = []
     wanted = _names(ast.parse(text))

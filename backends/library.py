@@ -96,5 +96,5 @@ class Library:
         named = isinstance(problem, AttributeError) and said.startswith("module ") and raised_in in (PROGRAM, HELPERS)
         refused = any(type(problem).__name__ == name and words in said for name, words in self.refusals)
         if isinstance(problem, NotImplementedError) or named or refused:
-            return "{}: {}".format(op, said) if op else said
+            return f"{op}: {said}" if op else said
         return ""

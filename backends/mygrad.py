@@ -1,7 +1,7 @@
 """MyGrad under test: tensors over NumPy arrays, with NumPy's own names, memory layouts, ``out=`` and in-place updates.
 
-Adjudge's own processes run it with NUMBA_DISABLE_JIT=1, unless the user has set that: MyGrad's GRU is compiled by Numba for every
-dtype, which takes far longer than a few small calls do as plain Python.
+Adjudge's own processes run it with NUMBA_DISABLE_JIT=1, unless the user has set that: Numba would compile MyGrad's GRU for
+every dtype, which takes far longer than a few small calls do as plain Python. In a process of yours that is for you to say.
 """
 
 from __future__ import annotations

@@ -127,7 +127,17 @@ def margin_ranking_loss(x1, x2, y, margin):
     nested="tensor({x})",
     number="number({x}, {beside})",
     takes_numbers=(
-        "add", "subtract", "multiply", "divide", "power", "iadd", "isub", "imul", "itruediv", "ipow", "setitem",
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "power",
+        "iadd",
+        "isub",
+        "imul",
+        "itruediv",
+        "ipow",
+        "setitem",
     ),
     cast="{x}.to(getattr(torch, {dtype}))",
     spelling=composed("torch")

@@ -9,7 +9,9 @@ A backend is any module (or object) that has
 ``vjp(program, inputs, cotangent)``
     an `Answer`: the program's value and the gradient of ``sum(cotangent * value)`` with respect to each input;
 
-and may have any of the other fields of `Backend`, which gives the defaults. `as_backend` fills them in, once.
+and may have any of the other fields of `Backend`, which gives the defaults. `as_backend` fills them in, once. In place of the
+two functions it may have ``distributions`` and ``language``, a `Language` in whose words the questions are asked; then its
+cases have scripts as well.
 """
 
 from __future__ import annotations
@@ -57,12 +59,12 @@ Hvp = Callable[[Program, Sequence[Any], np.ndarray, Sequence[np.ndarray | None]]
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """How programs are written in a library's own words: source text, which is compiled to judge, printed as scripts, and timed.
+    """How programs are written in a library's own words: source text that is compiled to judge, printed as scripts, and timed.
 
-    `adjudge.backends.language` fills the templates in, and `adjudge.backends.language.speaking` makes a `Backend` of a language;
-    the shipped backends are examples. All text is Python 3.8 that imports the library and NumPy (``np``, always there) alone.
-
-    Values are called ``a``, ``b``, ... A template of one value is an expression, or statements that assign to ``{y}``.
+    `adjudge.backends.language.source` fills the templates in. A module that has a ``name``, ``distributions`` and ``language``
+    is a backend (see `adjudge.backends.language.spoken`), as the shipped ones are. All text is Python 3.8 that imports the
+    library and NumPy alone; ``np`` is there. Values are called ``a``, ``b``, ... The template of a value is an expression, or
+    statements that assign to ``{y}``.
 
     Parameters
     ----------
@@ -94,8 +96,8 @@ class Language:
     cast : str
         Where functions have no ``dtype=``: how an operand ``{x}`` is brought to ``{dtype}`` first.
     vjp, jvp : str
-        Functions ``def vjp({inputs}, cotangent):`` and ``def jvp({inputs}, {tangents}):``, which give the value and a list of one
-        gradient per variable (perhaps None), or the value and its tangent. Their slots are ``{inputs}``, ``{variables}`` and
+        Functions ``def vjp({inputs}, cotangent):`` and ``def jvp({inputs}, {tangents}):``, which give the value and a list of
+        one gradient per variable (perhaps None), or the value and its tangent. Slots: ``{inputs}``, ``{variables}`` and
         ``{tangents}`` (called ``along_a``, ...) with commas, ``{tuple}`` for a tuple of the variables, ``{out}`` for the last
         value, ``{leaves}`` and ``{steps}`` on lines of their own; and a line with ``{x}`` is repeated for each variable.
     hvp : mapping of str to str
