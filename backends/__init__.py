@@ -91,7 +91,7 @@ def load(spec: str, own_process: bool = False) -> Backend:
             raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
         backend = as_backend(found)
     else:
-        if own_process:
+        if own_process and found.distributions[0] not in sys.modules:  # else it has read what it reads
             for name, value in found.language.environment.items():
                 os.environ.setdefault(name, value)
         backend = _started(spec, found)

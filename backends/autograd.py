@@ -52,7 +52,12 @@ def pulled(program, variables, cotangent):
                 {tuple} = variables
                 {steps}
                 return {out}
-        """
+        """,
+        "gradient": """
+            def gradient(variables):
+                pull, value = make_vjp(program)(variables)
+                return pull(np.array(cotangent))
+        """,
     },
     vjp="""
         def vjp({inputs}, cotangent):
@@ -67,6 +72,26 @@ def pulled(program, variables, cotangent):
             value, tangent = make_jvp(program)({tuple})(({tangents},))
             return np.array(value), np.array(tangent)
     """,
+    hvp={
+        "forward over reverse": """
+            def hvp({inputs}, cotangent, {tangents}):
+                {program}
+
+                {gradient}
+
+                gradients, products = make_jvp(gradient)({tuple})(({tangents},))
+                return [np.array(x) for x in products]
+        """,
+        "reverse over reverse": """
+            def hvp({inputs}, cotangent, {tangents}):
+                {program}
+
+                {gradient}
+
+                pull, gradients = make_vjp(gradient)({tuple})
+                return [np.array(x) for x in pull(({tangents},))]
+        """,
+    },
     # Forwards alone autograd has nothing to trace.
     passes="""
         def passes({inputs}, cotangent):

@@ -101,7 +101,8 @@ class Speaker:
 
     def supports(self, op: str) -> bool:
         """Whether the library has an op of this name, or it can be written with those it has."""
-        return op not in self.language.lacking and (op in self.language.spelling or bool(self.function_of(op)))
+        words = self.language.spelling.get(op, self.language.step)
+        return op not in self.language.lacking and ("{function}" not in words or bool(self.function_of(op)))
 
     def ask(self, program: Program, mode: str, way: str, arguments: Sequence[Any]) -> Any:
         """What the function of a mode gives."""
@@ -242,8 +243,9 @@ class _Parameters(dict[str, str]):
 
 def _step(program: Program, number: int, language: Language, function_of: Callable[[str], str]) -> str:
     step, y = program.steps[number], len(program.inputs) + number
-    function = "" if step.op in language.spelling else function_of(step.op)
-    if step.op in language.lacking or not (function or step.op in language.spelling):
+    template = language.spelling.get(step.op, language.step)
+    function = function_of(step.op) if "{function}" in template or "where" in step.params else ""
+    if step.op in language.lacking or ("{function}" in template and not function):
         raise Unsupported(language.unsupported.format(title=language.title, op=step.op))
     masked = "where" in step.params
     if masked and not language.masked:
@@ -255,10 +257,10 @@ def _step(program: Program, number: int, language: Language, function_of: Callab
     slots = _Parameters(params)
     slots.update({str(n): name for n, name in enumerate(names)})
     slots.update(
-        y=letter(y), function=function, xs=", ".join(xs), args=", ".join([*xs, *given]), under=names[-1] if names else "",
-        params="".join(f", {g}" for g in given), constant=str(program.constants[y]),
+        y=letter(y), op=step.op, function=function, constant=str(program.constants[y]), under=names[-1] if names else "",
+        xs=", ".join(xs), args=", ".join([*xs, *given]), params="".join(f", {g}" for g in given),
     )  # fmt: skip
-    template = language.masked if masked else language.spelling.get(step.op, language.step)
+    template = language.masked if masked else template
     return _filled(template if "{y}" in template else "{y} = " + template, slots)
 
 
@@ -268,8 +270,9 @@ def _operands(program: Program, step: Step, language: Language, params: dict[str
     numbers = [a < len(program.inputs) and program.inputs[a].kind == "number" for a in step.args]
     dtype = params.pop("dtype", "None") if language.cast else "None"
     if language.number and any(numbers) and (dtype != "None" or all(numbers) or step.op not in language.takes_numbers):
-        beside = next((x for x, number in zip(names, numbers, strict=True) if not number), "None")
-        filled = [_filled(language.number, {"x": x, "beside": beside}) for x in names]
+        others = [x for x, number in zip(names, numbers, strict=True) if not number]
+        beside = {"beside": others[0]} if others else {}
+        filled = [_filled(language.number, {"x": x, **beside}) for x in names]
         names = [made if number else x for x, made, number in zip(names, filled, numbers, strict=True)]
     return names if dtype == "None" else [_filled(language.cast, {"x": x, "dtype": dtype}) for x in names]
 

@@ -88,9 +88,10 @@ class Library:
 
     def lacking(self, problem, ops):
         """What the library does not have, if an exception says so; otherwise ""."""
-        frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(problem.__traceback__)]
-        op = next((ops[line] for file, line in reversed(frames) if file == PROGRAM and line in ops), "")
-        raised_in, said = frames[-1][0], str(problem)
+        said, frames = str(problem), list(traceback.walk_tb(problem.__traceback__))
+        places = [(f.f_code.co_filename, line) for f, line in frames if f.f_code.co_name != "__getattr__"]
+        op = next((ops[line] for file, line in reversed(places) if file == PROGRAM and line in ops), "")
+        raised_in = places[-1][0]
         if isinstance(problem, NotImplementedError) and raised_in == HELPERS:
             return said
         named = isinstance(problem, AttributeError) and said.startswith("module ") and raised_in in (PROGRAM, HELPERS)

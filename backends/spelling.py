@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["REDUCE", "WRITES_TWICE", "composed", "updates"]
+__all__ = ["REDUCE", "WRITES_TWICE", "arithmetic", "composed", "updates"]
 
 #: The ops that NumPy has no function for, written as its users write them, with the functions of a module ``xp``.
 COMPOSED = {
@@ -45,6 +45,11 @@ def writes_twice(shape, index):
 def composed(xp: str) -> dict[str, str]:
     """How a library spells the ops that it composes, with the functions of the module that it calls `xp`."""
     return {op: text.replace("xp.", f"{xp}.") for op, text in COMPOSED.items()}
+
+
+def arithmetic(template: str) -> dict[str, str]:
+    """How a library spells what its operators do, where for "add" SIGN stands for "+"."""
+    return {function: template.replace("SIGN", sign) for sign, function in UPDATES.values()}
 
 
 def updates(template: str) -> dict[str, str]:

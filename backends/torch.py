@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .language import Language
-from .spelling import REDUCE, WRITES_TWICE, composed, updates
+from .spelling import REDUCE, WRITES_TWICE, arithmetic, composed, updates
 
 name = "torch"
 distributions = ("torch", "numpy")
@@ -18,42 +18,36 @@ language = Language(
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
-
 def tensor(x):
-    return torch.from_numpy(np.array(x))  # a copy: PyTorch takes neither negative strides nor read-only memory
-
-
+    x = np.array(x)  # a copy: PyTorch takes neither negative strides nor read-only memory
+    if x.dtype.name == "bfloat16":  # which is nothing to PyTorch
+        return torch.from_numpy(x.astype(np.float32)).to(torch.bfloat16)
+    return torch.from_numpy(x)
 def array(x):
-    return np.array(x.detach().resolve_neg().numpy())
-
-
-def number(x, beside):  # of the dtype that PyTorch gives it beside a tensor
-    beside = torch.zeros((), dtype=torch.float64) if beside is None else beside
-    return torch.tensor(x, dtype=torch.result_type(beside, x))
-
+    if x.dtype == torch.bfloat16:
+        return x.float().numpy(force=True).astype("bfloat16")
+    return np.array(x.numpy(force=True))
+def arrays(xs):
+    return [None if x is None else array(x) for x in xs]
 
 def pulled(value, variables, cotangent, **kept):
     if not value.requires_grad:
         return [None] * len(variables)
     return torch.autograd.grad(value, variables, cotangent.to(value.dtype), allow_unused=True, **kept)
-
+def pulled_again(gradients, variables, tangents):
+    pairs = [(g, tensor(v)) for g, v in zip(gradients, tangents) if g is not None and g.requires_grad]
+    curved, along = [g for g, _ in pairs], [v for _, v in pairs]
+    return torch.autograd.grad(curved, variables, along, allow_unused=True) if pairs else [None] * len(variables)
 
 def places(index, shape):
-    if any(isinstance(part, slice) and (part.step or 1) < 0 for part in index):
+    if any(isinstance(p, slice) and (p.step or 1) < 0 for p in index):
         raise NotImplementedError("PyTorch has no slices with a negative step")
-    taken = tuple(
-        torch.from_numpy(part if part.dtype == bool else part.astype(np.int64)) if isinstance(part, np.ndarray) else part
-        for part in index
-    )
-    if {int, np.ndarray} <= {type(part) for part in index}:
-        every = np.arange(int(np.prod(shape))).reshape(tuple(shape))
-        if every[index].shape != torch.from_numpy(every)[taken].shape:
-            raise NotImplementedError(
-                "PyTorch puts axes in another order: an integer is no index array to it, as it is to NumPy"
-            )
+    kept = [p.astype(np.int64) if isinstance(p, np.ndarray) and p.dtype != bool else p for p in index]
+    taken = tuple(torch.from_numpy(p) if isinstance(p, np.ndarray) else p for p in kept)
+    mixed, every = {int, np.ndarray} <= {type(p) for p in index}, np.arange(int(np.prod(shape))).reshape(tuple(shape))
+    if mixed and every[index].shape != torch.from_numpy(every)[taken].shape:
+        raise NotImplementedError("PyTorch puts axes in another order: an integer is no index array to it, as it is to NumPy")
     return taken
-
-
 def assigned(x, value, index):
     if writes_twice(tuple(x.shape), index):
         raise NotImplementedError("PyTorch leaves open which value stays where an assignment repeats an index")
@@ -61,106 +55,60 @@ def assigned(x, value, index):
     out[places(index, x.shape)] = value.to(x.dtype) if isinstance(value, torch.Tensor) else value
     return out
 
-
 def prod(x, axis, keepdims):  # PyTorch's takes one axis at a time
     axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis).tolist()]
     return reduce(lambda part, a: torch.prod(part, a, keepdim=keepdims), sorted(axes, reverse=True), x)
-
-
-def joined(xs, axis):
-    return torch.cat(xs, axis) if axis is not None else torch.cat([x.ravel() for x in xs])
-
-
 def scan(function, x, axis):
     return function(x.ravel(), 0) if axis is None else function(x, axis)
-
-
-def expand_dims(x, axis):
-    axes = np.atleast_1d(axis).tolist()
-    return reduce(torch.unsqueeze, sorted(a % (x.ndim + len(axes)) for a in axes), x)
-
-
-def roll(x, shift, axis):  # one shift for each axis: PyTorch does not repeat a lone one
-    return torch.roll(x, np.broadcast_to(shift, np.shape(axis)).tolist() if isinstance(axis, tuple) else shift, axis)
-
-
 def along(function, x, axis):
     if isinstance(axis, tuple):
         raise NotImplementedError("PyTorch's {} takes one axis".format(function.__name__))
     return function(x, axis) if axis is not None else function(x.ravel(), 0).reshape(x.shape)
-
+def expand_dims(x, axis):
+    axes = np.atleast_1d(axis).tolist()
+    return reduce(torch.unsqueeze, sorted(a % (x.ndim + len(axes)) for a in axes), x)
+def roll(x, shift, axis):  # one shift for each axis: PyTorch does not repeat a lone one
+    return torch.roll(x, np.broadcast_to(shift, np.shape(axis)).tolist() if isinstance(axis, tuple) else shift, axis)
+def joined(xs, axis):
+    return torch.cat(xs, axis) if axis is not None else torch.cat([x.ravel() for x in xs])
 
 def alike(*xs):
     if len({x.dtype for x in xs}) > 1:
         raise NotImplementedError("PyTorch multiplies matrices of one dtype only")
     return xs
-
-
-def conv_nd(x, w, stride, padding, dilation):
-    return {3: F.conv1d, 4: F.conv2d, 5: F.conv3d}[x.ndim](x, w, None, stride, padding, dilation)
-
-
 def max_pool(x, pool, stride):
     lead = x.shape[: x.ndim - len(pool)]
-    largest = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}[len(pool)]
+    largest = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[len(pool) - 1]
     out = largest(x.reshape(1, -1, *x.shape[len(lead) :]), pool, stride)
     return out.reshape(*lead, *out.shape[2:])
-
-
 def batchnorm(given, eps, x, *beside):
     named = dict(zip(given, beside))
     return F.batch_norm(x, None, None, named.get("gamma"), named.get("beta"), True, eps=eps)
-
-
 def likelihood(x, labels, weights=None):
     if weights is not None and weights.dtype != x.dtype:
         raise NotImplementedError("PyTorch takes weights of the scores' dtype only")
     return F.nll_loss(x, labels.long(), weights, reduction="none").mean()
-
-
-def margin_ranking_loss(x1, x2, y, margin):
-    return F.margin_ranking_loss(x1, x2, y.reshape(-1, *(1,) * (x1.ndim - 1)).expand_as(x1), margin)
 """,
     rooms=("torch",),
     step="{function}({xs}{params})",
     leaf="tensor({x})",
     nested="tensor({x})",
-    number="number({x}, {beside})",
-    takes_numbers=(
-        "add",
-        "subtract",
-        "multiply",
-        "divide",
-        "power",
-        "iadd",
-        "isub",
-        "imul",
-        "itruediv",
-        "ipow",
-        "setitem",
-    ),
+    number="torch.tensor({x}, dtype=torch.result_type({beside:torch.zeros((), dtype=torch.float64)}, {x}))",
+    takes_numbers=(*arithmetic(""), *updates(""), "setitem"),
     cast="{x}.to(getattr(torch, {dtype}))",
     spelling=composed("torch")
     | updates("{y} = {0}.clone()\n{y} SIGN= {1}")
+    | arithmetic("{0} SIGN {1}")
+    | dict.fromkeys(("sum", "mean"), "{function}({0}, {axis}, {keepdims:False})")
+    | dict.fromkeys(("var", "std"), "{function}({0}, {axis}, correction={ddof:0}, keepdim={keepdims:False})")
+    | dict.fromkeys(("cumsum", "cumprod"), "scan({function}, {0}, {axis})")
     | {
-        "add": "{0} + {1}",
-        "subtract": "{0} - {1}",
-        "multiply": "{0} * {1}",
-        "divide": "{0} / {1}",
-        "power": "{0} ** {1}",
         "setitem": "assigned({0}, {1}, np.index_exp[{index}])",
         "getitem": "{0}[places(np.index_exp[{index}], {0}.shape)]",
-        "sum": "torch.sum({0}, {axis}, {keepdims:False})",
-        "mean": "torch.mean({0}, {axis}, {keepdims:False})",
         "max": "torch.amax({0}, {axis}, {keepdims:False})",
         "min": "torch.amin({0}, {axis}, {keepdims:False})",
-        "var": "torch.var({0}, {axis}, correction={ddof:0}, keepdim={keepdims:False})",
-        "std": "torch.std({0}, {axis}, correction={ddof:0}, keepdim={keepdims:False})",
         "prod": "prod({0}, {axis}, {keepdims:False})",
-        "cumsum": "scan(torch.cumsum, {0}, {axis})",
-        "cumprod": "scan(torch.cumprod, {0}, {axis})",
         "norm": "torch.linalg.vector_norm({0}, {ord:2}, {axis}, {keepdims:False})",
-        "squeeze": "torch.squeeze({0}{params})",
         "expand_dims": "expand_dims({0}, {axis})",
         "transpose": "torch.permute({0}, {axes} or tuple(reversed(range({0}.ndim))))",
         "swapaxes": "torch.swapaxes({0}, {axis1}, {axis2})",
@@ -181,21 +129,22 @@ def margin_ranking_loss(x1, x2, y, margin):
         "softmax": "along(torch.softmax, {0}, {axis:-1})",
         "logsoftmax": "along(torch.log_softmax, {0}, {axis:-1})",
         "glu": "F.glu({0}, {axis:-1})",
-        "conv_nd": "conv_nd(*alike({0}, {1}), {stride}, {padding:0}, {dilation:1})",
+        "conv_nd": "(F.conv1d, F.conv2d, F.conv3d)[{0}.ndim - 3](*alike({0}, {1}), None, {stride}, {padding:0}, {dilation:1})",
         "max_pool": "max_pool({0}, {pool}, {stride})",
         "batchnorm": "batchnorm({given}, {eps}, *alike({xs}))",
         "softmax_crossentropy": "F.cross_entropy({0}, {1}.long())",
         "negative_log_likelihood": "likelihood({xs})",
         "multiclass_hinge": "F.multi_margin_loss({0}, {1}.long(), margin={hinge:1.0}) * {0}.shape[1]",
-        "margin_ranking_loss": "margin_ranking_loss({0}, {1}, {2}, {margin})",
+        "margin_ranking_loss": (
+            "F.margin_ranking_loss({0}, {1}, {2}.reshape(-1, *(1,) * ({0}.ndim - 1)).expand_as({0}), {margin})"
+        ),
     },
     vjp="""
         def vjp({inputs}, cotangent):
             {leaves}
             {x}.requires_grad_()
             {steps}
-            gradients = pulled({out}, [{variables}], tensor(cotangent))
-            return array({out}), [None if g is None else array(g) for g in gradients]
+            return array({out}), arrays(pulled({out}, [{variables}], tensor(cotangent)))
     """,
     jvp="""
         def jvp({inputs}, {tangents}):
@@ -206,6 +155,26 @@ def margin_ranking_loss(x1, x2, y, margin):
                 value, tangent = forward_ad.unpack_dual({out})
             return array(value), array(torch.zeros_like(value) if tangent is None else tangent)
     """,
+    hvp={
+        "forward over reverse": """
+            def hvp({inputs}, cotangent, {tangents}):
+                {leaves}
+                {x}.requires_grad_()
+                with forward_ad.dual_level():
+                    {x} = forward_ad.make_dual({x}, tensor(along_{x}))
+                    {steps}
+                    gradients = pulled({out}, [{variables}], tensor(cotangent), create_graph=True)
+                    return arrays(None if g is None else forward_ad.unpack_dual(g).tangent for g in gradients)
+        """,
+        "reverse over reverse": """
+            def hvp({inputs}, cotangent, {tangents}):
+                {leaves}
+                {x}.requires_grad_()
+                {steps}
+                gradients = pulled({out}, [{variables}], tensor(cotangent), create_graph=True)
+                return arrays(pulled_again(gradients, [{variables}], [{tangents}]))
+        """,
+    },
     # On the arrays' own memory. PyTorch's is not NumPy's: its profiler tells of every piece that is taken and given back.
     passes="""
         def passes({inputs}, cotangent):
@@ -235,12 +204,8 @@ def margin_ranking_loss(x1, x2, y, margin):
                 told = [event["args"] for event in events if event["name"] == "[memory]"]
                 return max(t["Total Allocated"] for t in told) - told[0]["Total Allocated"] + told[0]["Bytes"]
 
-            return dict(
-                forward=forward,
-                total=total,
-                arrays=lambda both: (both[0].detach().numpy(), [g.numpy() for g in both[1]]),
-                peak=peak,
-            )
+            arrays = lambda both: (both[0].detach().numpy(), [g.numpy() for g in both[1]])
+            return dict(forward=forward, total=total, arrays=arrays, peak=peak)
     """,
     session="""
 import warnings

@@ -78,7 +78,8 @@ class Language:
     rooms : tuple of str
         Where the library keeps functions of NumPy's names, such as ``("jnp",)``; the first that has an op's name has the op.
     step : str
-        An op that is in one of `rooms`, there called ``{function}``.
+        How an op is spelled that `spelling` does not have: ``{function}`` is what it is called in one of `rooms`, and ``{op}``
+        its name, for a library that has every op.
     spelling : mapping of str to str
         All other ops by name, and those that do not take what NumPy's names and parameters suggest. Slots of a step: ``{0}``,
         ``{1}``, ... for the operands, ``{xs}`` for all of them with commas, ``{params}`` for the parameters as ``, key=value``,
@@ -89,8 +90,8 @@ class Language:
         Without it such steps are unsupported.
     leaf, nested, number : str
         How an input ``{x}`` that is an array, a nested list or a Python number becomes what functions take; as it is, if empty.
-        An array is made once, ``{constant}`` or not; a number wherever it is an operand, with the first operand that is none as
-        ``{beside}``.
+        An array is made once, ``{constant}`` or not; a number wherever it is an operand, and ``{beside}`` is the first operand
+        that is none, if there is one.
     takes_numbers : tuple of str
         Ops that take Python numbers as they are beside arrays, whatever `number` says.
     cast : str
