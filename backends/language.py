@@ -108,7 +108,7 @@ class Speaker:
         """What the function of a mode gives."""
         words = source(program, template_of(self.language, mode, way), self.language, self.function_of)
         try:
-            return self.library.call(words.text, mode, arguments, words.ops)
+            return self.library.call(words.text, mode, arguments, words.ops, anywhere=mode == "hvp")
         except NotImplementedError as lacking:
             raise Unsupported(str(lacking)) from lacking
 
@@ -155,7 +155,7 @@ def template_of(language: Language, mode: str, way: str = "") -> str:
 
 
 def source(program: Program, template: str, language: Language, function_of: Callable[[str], str] | None = None) -> Source:
-    """A program as source text.
+    """A program as source text; a step that the library does not have raises `NotImplementedError`.
 
     Parameters
     ----------
@@ -169,8 +169,6 @@ def source(program: Program, template: str, language: Language, function_of: Cal
 
     Raises
     ------
-    Unsupported
-        If the library lacks an op.
     LanguageError
         If a template asks for what there is not.
     """
@@ -245,11 +243,11 @@ def _step(program: Program, number: int, language: Language, function_of: Callab
     step, y = program.steps[number], len(program.inputs) + number
     template = language.spelling.get(step.op, language.step)
     function = function_of(step.op) if "{function}" in template or "where" in step.params else ""
-    if step.op in language.lacking or ("{function}" in template and not function):
-        raise Unsupported(language.unsupported.format(title=language.title, op=step.op))
     masked = "where" in step.params
+    if step.op in language.lacking or ("{function}" in template and not function):
+        return _refusal(language.unsupported.format(title=language.title, op=step.op))
     if masked and not language.masked:
-        raise Unsupported(f"{language.title} has no differentiable out= with where=")
+        return _refusal(f"{language.title} has no differentiable out= with where=")
     params = {key: _parameter(key, value) for key, value in step.params.items()}
     names = _operands(program, step, language, params)
     xs = names[:-1] if masked else names
@@ -262,6 +260,11 @@ def _step(program: Program, number: int, language: Language, function_of: Callab
     )  # fmt: skip
     template = language.masked if masked else template
     return _filled(template if "{y}" in template else "{y} = " + template, slots)
+
+
+def _refusal(said: str) -> str:
+    """What stands for a step that a library does not have."""
+    return f'raise NotImplementedError("{said}")'
 
 
 def _operands(program: Program, step: Step, language: Language, params: dict[str, str]) -> list[str]:

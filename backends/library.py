@@ -58,7 +58,7 @@ class Library:
         exec(compile(text, PROGRAM, "exec"), self.names, made)
         return made[name]
 
-    def call(self, text, name, arguments, ops):
+    def call(self, text, name, arguments, ops, anywhere=False):
         """What a function gives that some text defines.
 
         Parameters
@@ -67,6 +67,9 @@ class Library:
         arguments : sequence
         ops : mapping of int to str
             Which op a line of the text is about.
+        anywhere : bool
+            Whether the library may say that it lacks something anywhere, and not only while it computes a line that is about an
+            op. What it refuses later, when it has given a value, is an exception like any other.
 
         Raises
         ------
@@ -80,20 +83,22 @@ class Library:
             with np.errstate(all="ignore"):
                 return self.function(text, name)(*arguments)
         except Exception as problem:
-            lacking = self.lacking(problem, ops)
+            lacking = self.lacking(problem, ops, anywhere)
             traceback.clear_frames(problem.__traceback__)  # what they hold may be locked as long as they hold it
             if lacking:
                 raise NotImplementedError(lacking) from problem
             raise
 
-    def lacking(self, problem, ops):
+    def lacking(self, problem, ops, anywhere):
         """What the library does not have, if an exception says so; otherwise ""."""
         said, frames = str(problem), list(traceback.walk_tb(problem.__traceback__))
         places = [(f.f_code.co_filename, line) for f, line in frames if f.f_code.co_name != "__getattr__"]
         op = next((ops[line] for file, line in reversed(places) if file == PROGRAM and line in ops), "")
         raised_in = places[-1][0]
-        if isinstance(problem, NotImplementedError) and raised_in == HELPERS:
+        if isinstance(problem, NotImplementedError) and raised_in in (PROGRAM, HELPERS):
             return said
+        if not (op or anywhere):
+            return ""
         named = isinstance(problem, AttributeError) and said.startswith("module ") and raised_in in (PROGRAM, HELPERS)
         refused = any(type(problem).__name__ == name and words in said for name, words in self.refusals)
         if isinstance(problem, NotImplementedError) or named or refused:

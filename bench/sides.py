@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import SHIPPED, Backend, BackendError, LibraryMissing, UnknownBackend, Unsupported, load
+from ..backends import SHIPPED, Backend, BackendError, LibraryMissing, UnknownBackend, load
 from ..backends.language import LanguageError, definitions, source, template_of
 from .cases import BenchCase, differs
 
@@ -115,10 +115,12 @@ class Side:
     def source(self, case: BenchCase) -> str:
         """The case in the library's words."""
         assert self.backend is not None
+        if not self.backend.supports(case.row.op):
+            raise Untimed("unsupported", f"{self.backend.name} has no {case.row.op}")
         language = self.backend.language
         try:
             text = source(case.program, template_of(language, "passes"), language).text
-        except (LanguageError, Unsupported) as problem:
+        except LanguageError as problem:
             raise Untimed("unsupported", str(problem)) from problem
         imports, helpers = definitions(text, language)
         return f"{imports}\n\n\n{helpers}\n\n\n{text}"

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.language import WIDTH, LanguageError, array_words, definitions, sequence, source, template_of
+from ..backends.language import WIDTH, array_words, definitions, sequence, source, template_of
 from ..oracle.program import Input, Program, letter
-from ..oracle.protocol import Backend, Unsupported
+from ..oracle.protocol import Backend
 from ..oracle.reference import forward
 from ..records.case import Arrays, Case
 
@@ -34,7 +34,7 @@ def script(case: Case, backend: Backend) -> str | None:
     Raises
     ------
     LanguageError
-        If a template asks for what there is not, or the library lacks an op.
+        If a template asks for what there is not.
     """
     mode, language = mode_of(case), backend.language
     way = next((way for way in language.hvp if way in case.reason), "")
@@ -42,15 +42,11 @@ def script(case: Case, backend: Backend) -> str | None:
     if not template:
         return None
     program, row = case.question.program, MODES[mode]
-    try:
-        function = source(program, template, language).text.rstrip("\n")
-    except Unsupported as lacking:
-        raise LanguageError(str(lacking)) from lacking
     known, main = _main(case, row, backend.numpy_dtypes)
     parts = [
         f"def inputs():\n{_indented(_input_lines(program))}\n    return {sequence(_letters(program))}",
         "\n".join(GIVEN[name](case) for name in row.given),
-        function,
+        source(program, template, language).text.rstrip("\n"),
         "\n".join(known),
         main,
     ]

@@ -29,6 +29,10 @@ def versions():
     return {{"own": "1.0", "numpy": np.__version__}}
 
 
+def supports(op):
+    return op == "matmul"
+
+
 def vjp(program, inputs, cotangent):
     raise NotImplementedError("this backend is timed, and never judged otherwise")
 
