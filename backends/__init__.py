@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import Any, cast
 
 from ..oracle.protocol import NEEDED, Answer, Backend, Unsupported, as_backend
+from .language import Language, is_spoken, spoken
 
 __all__ = [
-    "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "LibraryMissing", "UnknownBackend", "Unsupported",
-    "check_spellings", "installed", "load",
+    "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "Language", "LibraryMissing", "UnknownBackend",
+    "Unsupported", "check_spellings", "installed", "load",
 ]  # fmt: skip
 
 #: The distribution that each shipped backend stands on.
@@ -32,10 +33,6 @@ SHIPPED = tuple(LIBRARIES)
 
 #: Where the newest release is not the one that adjudge is tested with.
 PINNED = {"torch": "torch==2.13.0"}
-
-#: What libraries are told, unless the user has said otherwise: compiling a kernel takes far longer than judging its few small
-#: calls. Numba then runs as plain Python what MyGrad's GRU would have it compile for every dtype.
-SMALL_CALLS = {"NUMBA_DISABLE_JIT": "1"}
 
 
 class BackendError(Exception):
@@ -66,14 +63,17 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def load(spec: str) -> Backend:
-    """The backend that the user means.
+def load(spec: str, own_process: bool = False) -> Backend:
+    """The backend that the user means, its library imported.
 
     Parameters
     ----------
     spec : str
         A shipped name, ``module``, ``module:attribute``, ``path.py`` or ``path.py:attribute``. An attribute that is a class is
         called without arguments.
+    own_process : bool
+        Whether this process is adjudge's own: then it has the environment variables that the backend's language asks for, where
+        the user has not set them.
 
     Raises
     ------
@@ -85,43 +85,52 @@ def load(spec: str) -> Backend:
     >>> load("reference").name
     'reference'
     """
-    for name, value in SMALL_CALLS.items():
-        os.environ.setdefault(name, value)
-    if spec in SHIPPED:
-        return _shipped(spec)
-    place, attribute = _parts(spec)
-    found: Any = _from_file(place) if place.endswith(".py") else _from_module(place)
-    for name in attribute.split(".") if attribute else ():
-        if not hasattr(found, name):
-            raise UnknownBackend(f"{place} has no attribute {name!r}, which {spec!r} asks for")
-        found = getattr(found, name)
-    if isinstance(found, type):
-        found = _attempt(spec, found)
-    if lacking := [name for name in NEEDED if not hasattr(found, name)]:
-        raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
-    return as_backend(found)
+    found = importlib.import_module(f".{spec}", __name__) if spec in SHIPPED else _own(spec)
+    if not is_spoken(found):
+        if lacking := [name for name in NEEDED if not hasattr(found, name)]:
+            raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
+        backend = as_backend(found)
+    else:
+        if own_process and found.distributions[0] not in sys.modules:  # else it has read what it reads
+            for name, value in found.language.environment.items():
+                os.environ.setdefault(name, value)
+        backend = _started(spec, found)
+    check_spellings(backend)
+    return backend
 
 
 def check_spellings(backend: Backend) -> None:
     """Raise `BackendError` where a backend spells an op that does not exist: a renamed op, or a slip of the pen."""
     from ..oracle.reference import OPS
 
-    if unknown := sorted(set(backend.language.spelling) - set(OPS)):
+    language = backend.language
+    if unknown := sorted({*language.spelling, *language.takes_numbers, *language.lacking} - set(OPS)):
         raise BackendError(f"backend {backend.name} spells {_listed(unknown)}, which the catalogue does not have")
 
 
-def _shipped(name: str) -> Backend:
+def _started(spec: str, found: Any) -> Backend:
     try:
-        return as_backend(importlib.import_module(f".{name}", __name__))
+        return spoken(found)
     except ModuleNotFoundError as missing:
-        if (missing.name or "").startswith(__name__):
-            raise
-        pinned = f" ({PINNED[name]})" if name in PINNED else ""
+        if spec not in SHIPPED:
+            raise BackendImportError(_failure(spec, missing)) from missing
+        pinned = f" ({PINNED[spec]})" if spec in PINNED else ""
         raise LibraryMissing(
-            f"backend {name!r} needs {missing.name}, which is not installed: pip install 'adjudge[{name}]'{pinned}"
+            f"backend {spec!r} needs {missing.name}, which is not installed: pip install 'adjudge[{spec}]'{pinned}"
         ) from missing
     except Exception as problem:
-        raise BackendImportError(_failure(name, problem)) from problem
+        raise BackendImportError(_failure(spec, problem)) from problem
+
+
+def _own(spec: str) -> Any:
+    """A module or object of the user's."""
+    place, attribute = _parts(spec)
+    found: Any = _from_file(place) if place.endswith(".py") else _from_module(place)
+    for name in attribute.split(".") if attribute else ():
+        if not hasattr(found, name):
+            raise UnknownBackend(f"{place} has no attribute {name!r}, which {spec!r} asks for")
+        found = getattr(found, name)
+    return _attempt(spec, found) if isinstance(found, type) else found
 
 
 def _parts(spec: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from ..oracle import reference
 from ..oracle.program import Program
 from ..oracle.protocol import Answer
 from ..oracle.reference import OPS, backward, forward
+from .language import Language
 
 name = "reference"
 numpy_dtypes = True
@@ -60,13 +61,15 @@ def hvp(
     return [None if g is None else g.astype(i.data.dtype) for g, i in zip(out, program.inputs, strict=True)]
 
 
-#: How a program is timed (see `adjudge.bench.worker`): by the tensor that its users meet.
-TIMED = {
-    "import": "from adjudge.oracle import reference as ref",
-    "leaf": "{x} = ref.tensor({x}, constant={constant}, copy=False)",
-    "gradient": "{x}.grad",
-    "passes": """
-        def passes({inputs}):
+#: How a program is timed: by the tensor that its users meet.
+language = Language(
+    title="reference",
+    imports="from adjudge.oracle import reference as ref",
+    rooms=("ref", "ref.nnet"),
+    leaf="ref.tensor({x}, constant={constant}, copy=False)",
+    spelling={"einsum": "ref.einsum({subscripts}, {xs})"},
+    passes="""
+        def passes({inputs}, cotangent):
             {leaves}
 
             def forward():
@@ -75,11 +78,9 @@ TIMED = {
 
             def total():
                 {out} = forward()
-                {out}.backward(COTANGENT)
-                return {out}, ({gradients},)
+                {out}.backward(cotangent)
+                return {out}, [x.grad for x in [{variables}]]
 
             return dict(forward=forward, total=total, arrays=lambda both: (both[0].data, both[1]))
     """,
-    "step": "{y} = ref.{op}({args})",
-    "steps": {"einsum": "{y} = ref.einsum({subscripts}, {xs})", "conv_nd": "{y} = ref.nnet.conv_nd({args})"},
-}
+)

@@ -19,7 +19,7 @@ import numpy as np
 from ..oracle.program import Input, Program
 from ..oracle.reference import backward, forward
 
-__all__ = ["CASES", "DTYPES", "OPS", "Case", "Row", "Truth", "cases", "differs"]
+__all__ = ["CASES", "DTYPES", "OPS", "BenchCase", "BenchRow", "Truth", "cases", "differs"]
 
 DTYPES = ("float64", "float32")
 #: The largest absolute value of an input or a cotangent.
@@ -27,7 +27,7 @@ LARGEST = 2
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """One row of the table: an op on operands of some shapes, in each of some layouts.
 
     Parameters
@@ -53,7 +53,7 @@ class Row:
 
         Examples
         --------
-        >>> Row("matmul", "8x64x64 @ 64x64").shapes
+        >>> BenchRow("matmul", "8x64x64 @ 64x64").shapes
         ((8, 64, 64), (64, 64))
         """
         return tuple(tuple(map(int, shape.split("x"))) for shape in re.findall(r"\d+(?:x\d+)*", self.operands))
@@ -64,7 +64,7 @@ class Row:
 
         Examples
         --------
-        >>> Row("conv_nd", "2x3x8x8 * 4x3x3x3", params={"stride": 2}).name
+        >>> BenchRow("conv_nd", "2x3x8x8 * 4x3x3x3", params={"stride": 2}).name
         '2x3x8x8 * 4x3x3x3, stride 2'
         """
         spoken = [v for v in self.params.values() if isinstance(v, str)]
@@ -74,20 +74,20 @@ class Row:
 
 #: Small, where the library's own steps cost most; middle and large, where the arithmetic does; layouts off the beaten track.
 CASES = (
-    Row("matmul", "16x16 @ 16x16"),
-    Row("matmul", "64x64 @ 64x64", ("C", "F")),
-    Row("matmul", "256x256 @ 256x256", ("C", "F", "strided")),
-    Row("matmul", "16x64x64 @ 16x64x64", ("C", "broadcast")),
-    Row("matmul", "64x16x16 @ 16x16"),
-    Row("einsum", "16x16, 16x16", params={"subscripts": "ij,jk->ik"}),
-    Row("einsum", "128x128, 128x128", ("C", "F", "strided"), {"subscripts": "ij,jk->ik"}),
-    Row("einsum", "16x32x32, 16x32x32", ("C", "broadcast"), {"subscripts": "bij,bjk->bik"}),
-    Row("einsum", "1000x64, 1000x64", params={"subscripts": "nd,nd->n"}),
-    Row("einsum", "300, 300", params={"subscripts": "i,j->ij"}),
-    Row("conv_nd", "2x3x8x8 * 4x3x3x3", params={"stride": 1}),
-    Row("conv_nd", "8x4x256 * 8x4x5", params={"stride": 1}),
-    Row("conv_nd", "8x8x28x28 * 16x8x3x3", ("C", "F", "strided", "broadcast"), {"stride": 1, "padding": 1}),
-    Row("conv_nd", "2x2x10x10x10 * 4x2x3x3x3", params={"stride": 1}),
+    BenchRow("matmul", "16x16 @ 16x16"),
+    BenchRow("matmul", "64x64 @ 64x64", ("C", "F")),
+    BenchRow("matmul", "256x256 @ 256x256", ("C", "F", "strided")),
+    BenchRow("matmul", "16x64x64 @ 16x64x64", ("C", "broadcast")),
+    BenchRow("matmul", "64x16x16 @ 16x16"),
+    BenchRow("einsum", "16x16, 16x16", params={"subscripts": "ij,jk->ik"}),
+    BenchRow("einsum", "128x128, 128x128", ("C", "F", "strided"), {"subscripts": "ij,jk->ik"}),
+    BenchRow("einsum", "16x32x32, 16x32x32", ("C", "broadcast"), {"subscripts": "bij,bjk->bik"}),
+    BenchRow("einsum", "1000x64, 1000x64", params={"subscripts": "nd,nd->n"}),
+    BenchRow("einsum", "300, 300", params={"subscripts": "i,j->ij"}),
+    BenchRow("conv_nd", "2x3x8x8 * 4x3x3x3", params={"stride": 1}),
+    BenchRow("conv_nd", "8x4x256 * 8x4x5", params={"stride": 1}),
+    BenchRow("conv_nd", "8x8x28x28 * 16x8x3x3", ("C", "F", "strided", "broadcast"), {"stride": 1, "padding": 1}),
+    BenchRow("conv_nd", "2x2x10x10x10 * 4x2x3x3x3", params={"stride": 1}),
 )
 OPS = tuple(dict.fromkeys(row.op for row in CASES))
 
@@ -101,7 +101,7 @@ class Truth:
     inputs : tuple of ndarray
     cotangent, value : ndarray
     gradients : tuple of ndarray
-        One an input.
+        One per input.
     multiply_adds : int
         Multiplications of two numbers that the value is the sum of, counted by asking for the value of ones.
     exceeds : int
@@ -122,10 +122,10 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Case:
+class BenchCase:
     """One row in one layout and one dtype."""
 
-    row: Row
+    row: BenchRow
     layout: str
     dtype: str
 
@@ -186,21 +186,21 @@ def truth(op: str, shapes: tuple[tuple[int, ...], ...], params: tuple[tuple[str,
     return Truth(tuple(inputs), cotangent, value, tuple(gradients), multiply_adds, exceeds)
 
 
-def cases(ops: Sequence[str] = ()) -> Iterator[Case]:
+def cases(ops: Sequence[str] = ()) -> Iterator[BenchCase]:
     """All cases, or those of some ops."""
     for row in CASES:
         for layout in row.layouts:
             for dtype in DTYPES:
                 if not ops or row.op in ops:
-                    yield Case(row, layout, dtype)
+                    yield BenchCase(row, layout, dtype)
 
 
-def differs(case: Case, value: np.ndarray, gradients: Sequence[np.ndarray | None]) -> str:
+def differs(case: BenchCase, value: np.ndarray, gradients: Sequence[np.ndarray | None]) -> str:
     """What is wrong with an answer, in one sentence; "" where every element is exactly right.
 
     Examples
     --------
-    >>> case = Case(Row("matmul", "2x2 @ 2x2"), "C", "float64")
+    >>> case = BenchCase(BenchRow("matmul", "2x2 @ 2x2"), "C", "float64")
     >>> right = [x.astype("float64") for x in case.truth.gradients]
     >>> differs(case, case.truth.value.astype("float64"), right)
     ''

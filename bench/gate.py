@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from .timing import Comparison
 
-__all__ = ["REPEATS", "Finding", "decide"]
+__all__ = ["REPEATS", "GateOutcome", "decide"]
 
 #: How many times a suspect is measured again.
 REPEATS = 2
@@ -22,7 +22,7 @@ Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
-class Finding:
+class GateOutcome:
     """What a gate knows of one case: every measurement of it, the first one first."""
 
     measured: tuple[Comparison, ...]
@@ -41,7 +41,7 @@ class Finding:
 
 def decide(
     cases: Iterable[Key], measure: Callable[[Key, int], Comparison | None], beyond: float
-) -> Iterator[tuple[Key, Finding]]:
+) -> Iterator[tuple[Key, GateOutcome]]:
     """Measure all cases, and the suspects among them again; yields what is known of each as soon as it is decided.
 
     Parameters
@@ -61,7 +61,7 @@ def decide(
         if first.low > beyond:
             suspects.append((case, (first,)))
         else:
-            yield case, Finding((first,), beyond)
+            yield case, GateOutcome((first,), beyond)
     for attempt in range(1, REPEATS + 1):
         before, suspects = suspects, []
         for case, measured in before:
@@ -70,4 +70,4 @@ def decide(
             if again is not None and again.low > beyond and attempt < REPEATS:
                 suspects.append((case, measured))
             else:
-                yield case, Finding(measured, beyond)
+                yield case, GateOutcome(measured, beyond)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..records.environment import environment
 from ..records.records import SCHEMA_VERSION
-from .cases import Case, cases
+from .cases import BenchCase, cases
 from .gate import decide
 from .sides import Side, Untimed, Worker, threads
 from .timing import Comparison, Timing, compare, timings
@@ -41,12 +41,12 @@ def run(sides: Sequence[Side], ops: Sequence[str], gate: float | None, emit: Emi
     emit(header(gate))
     every, partial = list(cases(ops)), {"interrupted": True}
     try:
-        with _Crew(sides, emit) as crew:
-            able = crew.start(every)
+        with WorkerPool(sides, emit) as pool:
+            able = pool.start(every)
             if gate is None:
-                _time(crew, able, every, emit)
+                _time(pool, able, every, emit)
             elif len(able) == 2:
-                _compare(crew, every, gate, emit)
+                _compare(pool, every, gate, emit)
         partial = {}
     finally:
         emit({"kind": "end", "seconds": time.monotonic() - began, **partial})
@@ -62,7 +62,7 @@ def header(gate: float | None) -> Record:
     }  # fmt: skip
 
 
-class _Crew:
+class WorkerPool:
     """The workers of all sides, made anew where one has gone."""
 
     def __init__(self, sides: Sequence[Side], emit: Emit) -> None:
@@ -70,13 +70,13 @@ class _Crew:
         self.workers: dict[int, Worker] = {}
         self.known: dict[int, dict[str, str]] = {}
 
-    def __enter__(self) -> _Crew:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self.dismiss()
 
-    def start(self, every: Iterable[Case]) -> list[int]:
+    def start(self, every: Iterable[BenchCase]) -> list[int]:
         """Start them all; a side that cannot be timed is said to be so, case by case. The sides that can."""
         able = []
         for n, side in enumerate(self.sides):
@@ -107,43 +107,43 @@ class _Crew:
         while self.workers:
             self.workers.popitem()[1].close()
 
-    def untimed(self, n: int, case: Case, problem: Untimed) -> None:
+    def untimed(self, n: int, case: BenchCase, problem: Untimed) -> None:
         """Say that a side has no timing of a case."""
         self.emit({**self.words("untimed", n, case), "reason": str(problem), "verdict": problem.verdict})
 
-    def words(self, kind: str, n: int, case: Case) -> Record:
+    def words(self, kind: str, n: int, case: BenchCase) -> Record:
         """What a record of a side and a case begins with."""
         return {"kind": kind, "backend": self.sides[n].name, "versions": self.known.get(n, {}), **case.words}
 
 
-def _time(crew: _Crew, able: Sequence[int], every: Iterable[Case], emit: Emit) -> None:
+def _time(pool: WorkerPool, able: Sequence[int], every: Iterable[BenchCase], emit: Emit) -> None:
     for case in every:
-        for n, timing in zip(able, timings([crew.worker(n) for n in able], case), strict=True):
+        for n, timing in zip(able, timings([pool.worker(n) for n in able], case), strict=True):
             if isinstance(timing, Timing):
-                emit({**crew.words("timing", n, case), **timing.to_json(case.truth.flops)})
+                emit({**pool.words("timing", n, case), **timing.to_json(case.truth.flops)})
             else:
-                crew.untimed(n, case, timing)
+                pool.untimed(n, case, timing)
 
 
-def _compare(crew: _Crew, every: Iterable[Case], beyond: float, emit: Emit) -> None:
+def _compare(pool: WorkerPool, every: Iterable[BenchCase], beyond: float, emit: Emit) -> None:
     made = 0
 
-    def measure(case: Case, attempt: int) -> Comparison | None:
+    def measure(case: BenchCase, attempt: int) -> Comparison | None:
         nonlocal made
         if attempt != made:
             made = attempt
-            crew.dismiss()
-        pair = [crew.worker(n) for n in range(2)]
+            pool.dismiss()
+        pair = [pool.worker(n) for n in range(2)]
         try:
             return compare(pair[0], pair[1], case, beyond)
         except Untimed as problem:
-            crew.untimed(pair.index(problem.worker) if problem.worker in pair else 0, case, problem)
+            pool.untimed(pair.index(problem.worker) if problem.worker in pair else 0, case, problem)
             return None
 
     for case, finding in decide(every, measure, beyond):
         said = finding.said
         emit({
-            **crew.words("ratio", 0, case), "against": crew.sides[1].spec, "against_versions": crew.known[1],
+            **pool.words("ratio", 0, case), "against": pool.sides[1].spec, "against_versions": pool.known[1],
             "ratio": said.ratio, "ratio_low": said.low, "ratio_high": said.high, "rounds": said.rounds,
             "measured": [[c.ratio, c.low, c.high] for c in finding.measured],
             "beyond": beyond, "regression": finding.regression,

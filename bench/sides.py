@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..backends import SHIPPED, Backend, BackendError, LibraryMissing, UnknownBackend, load
-from ..reports.script import ScriptError, passes
-from .cases import Case, differs
+from ..backends.language import LanguageError, definitions, source, template_of
+from .cases import BenchCase, differs
 
 __all__ = ["THREADS", "Side", "Untimed", "Worker", "default_sides", "threads"]
 
@@ -49,7 +49,7 @@ def threads() -> dict[str, str]:
     return {name: os.environ.get(name) or given for name in THREADS}
 
 
-def _environment(alien: bool) -> dict[str, str]:
+def _environment(external: bool) -> dict[str, str]:
     """A worker's environment; another interpreter finds its packages where it is used to, ours where we do."""
     own = {**ALLOCATOR, **os.environ, **threads()}
     count = own["OMP_NUM_THREADS"]
@@ -58,7 +58,7 @@ def _environment(alien: bool) -> dict[str, str]:
     own["PJRT_NPROC"] = own["NPROC"] = count  # the size of XLA's own pool
     own.pop("PYTHONHOME", None)
     own.pop("PYTHONPATH", None)
-    if not alien:
+    if not external:
         own["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     return own
 
@@ -76,7 +76,7 @@ class Side:
         None where its library is not installed.
     python : str
         The interpreter.
-    alien : bool
+    external : bool
         Whether that is not the one that adjudge runs in.
     lacking : str
         Why it cannot be timed at all, if so.
@@ -85,7 +85,7 @@ class Side:
     spec: str
     backend: Backend | None
     python: str
-    alien: bool = False
+    external: bool = False
     lacking: str = ""
 
     @classmethod
@@ -103,8 +103,8 @@ class Side:
             backend = load(name)
         except LibraryMissing as missing:
             return cls(spec, None, python, bool(at), str(missing))
-        timed = backend.language.timed is not None
-        lacking = "" if timed else f"backend {backend.name} does not say how its passes are timed (TIMED)"
+        timed = bool(backend.language.passes)
+        lacking = "" if timed else f"backend {backend.name} does not say how its passes are timed (language)"
         return cls(spec, backend, python, bool(at), lacking)
 
     @property
@@ -112,17 +112,18 @@ class Side:
         """The backend's name."""
         return self.backend.name if self.backend is not None else self.spec.partition("@")[0]
 
-    def source(self, case: Case) -> str:
+    def source(self, case: BenchCase) -> str:
         """The case in the library's words."""
         assert self.backend is not None
         if not self.backend.supports(case.row.op):
             raise Untimed("unsupported", f"{self.backend.name} has no {case.row.op}")
+        language = self.backend.language
         try:
-            text = passes(case.program, self.backend)
-        except ScriptError as problem:
+            text = source(case.program, template_of(language, "passes"), language).text
+        except LanguageError as problem:
             raise Untimed("unsupported", str(problem)) from problem
-        assert text is not None
-        return text
+        imports, helpers = definitions(text, language)
+        return f"{imports}\n\n\n{helpers}\n\n\n{text}"
 
 
 def _python(spec: str, place: str) -> str:
@@ -141,7 +142,7 @@ def default_sides() -> list[Side]:
             side = Side.of(name)
         except BackendError as problem:
             side = Side(name, None, sys.executable, lacking=str(problem))
-        if side.backend is None or side.backend.language.timed is not None:
+        if side.backend is None or side.backend.language.passes:
             sides.append(side)
     return sides
 
@@ -162,7 +163,7 @@ class Worker:
         try:
             self._process = subprocess.Popen(
                 [side.python, "-P", str(Path(__file__).with_name("worker.py"))],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=_environment(side.alien), text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=_environment(side.external), text=True,
             )  # fmt: skip
         except OSError as problem:
             self._errors.close()
@@ -238,12 +239,12 @@ class Worker:
         """Versions of the library and what it stands on, the library's first."""
         assert self.side.backend is not None
         known = self.side.backend.versions()
-        if not self.side.alien:
+        if not self.side.external:
             return known
         found: Mapping[str, str] = self.ask("hello", packages=list(known))["versions"]
         return dict(found)
 
-    def prepare(self, case: Case) -> None:
+    def prepare(self, case: BenchCase) -> None:
         """Make a case ready, and judge its answer.
 
         Raises
@@ -265,7 +266,7 @@ class Worker:
         self.limit_flops, self.compile_s = told["limit_flops"], told["compile_s"]
         self.judge(case)
 
-    def judge(self, case: Case) -> None:
+    def judge(self, case: BenchCase) -> None:
         """Judge the answer of the pass that was timed last, or of a first one.
 
         Raises

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import quantile_test
 
-from .cases import Case
+from .cases import BenchCase
 from .sides import Untimed, Worker
 
 __all__ = ["Comparison", "Timing", "compare", "median_interval", "timings"]
@@ -73,7 +73,7 @@ class Timing:
         }  # fmt: skip
 
 
-def timings(workers: Sequence[Worker], case: Case) -> list[Timing | Untimed]:
+def timings(workers: Sequence[Worker], case: BenchCase) -> list[Timing | Untimed]:
     """Time a case on all sides, round by round, each side and kind in turn; every answer is judged before and after."""
     out: list[Timing | Untimed] = []
     counts: list[dict[str, int]] = []
@@ -130,7 +130,7 @@ class Comparison:
         return cls(ratio, low, high, len(ratios))
 
 
-def compare(first: Worker, second: Worker, case: Case, beyond: float) -> Comparison:
+def compare(first: Worker, second: Worker, case: BenchCase, beyond: float) -> Comparison:
     """Time a case on two sides in turn, until it is clear whether the ratio first / second is beyond a limit.
 
     A round is first, second, second, first, or the other way round: a machine that gets slower or faster meanwhile treats both

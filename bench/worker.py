@@ -1,7 +1,8 @@
 """The process that a side is timed in: it needs CPython 3.11, NumPy and the library under test, and nothing of adjudge.
 
 It reads questions from its standard input and answers them, one line of JSON each; what the library prints goes to the error
-output. The program comes as source code in the library's own words: a function ``passes(a, b, …)`` that prepares, and returns
+output. The program comes as source code in the library's own words: a function ``passes(a, b, …, cotangent)`` that prepares,
+and returns
 
 ``forward``
     a function without arguments that computes the value, and returns when it is there;
@@ -75,9 +76,9 @@ class Bench:
         with np.load(arrays) as given:
             inputs = [laid_out(given[f"input{n}"], layout) for n, layout in enumerate(layouts)]
             cotangent = given["cotangent"]
-        words: dict[str, Any] = {"np": np, "time": time, "COTANGENT": cotangent}
+        words: dict[str, Any] = {"np": np}
         exec(compile(source, "<passes>", "exec"), words)
-        self.passes = words["passes"](*inputs)
+        self.passes = words["passes"](*inputs, cotangent)
         n = max(1, round(multiply_adds ** (1 / 3)))
         left, right, out = (np.ones((n, n), cotangent.dtype) for _ in range(3))
         self.runs = {k: self.passes[k] for k in ("forward", "total")} | {"limit": lambda: np.matmul(left, right, out)}

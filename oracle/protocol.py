@@ -9,7 +9,9 @@ A backend is any module (or object) that has
 ``vjp(program, inputs, cotangent)``
     an `Answer`: the program's value and the gradient of ``sum(cotangent * value)`` with respect to each input;
 
-and may have any of the other fields of `Backend`, which gives the defaults. `as_backend` fills them in, once.
+and may have any of the other fields of `Backend`, which gives the defaults. `as_backend` fills them in, once. In place of the
+two functions it may have ``distributions`` and ``language``, a `Language` in whose words the questions are asked; then its
+cases have scripts as well.
 """
 
 from __future__ import annotations
@@ -55,21 +57,93 @@ Jvp = Callable[[Program, Sequence[Any], Sequence[np.ndarray | None]], tuple[np.n
 Hvp = Callable[[Program, Sequence[Any], np.ndarray, Sequence[np.ndarray | None]], Sequence[np.ndarray | None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Language:
-    """How programs are written in a library's own words.
+    """How programs are written in a library's own words: source text that is compiled to judge, printed as scripts, and timed.
+
+    `adjudge.backends.language.source` fills the templates in. A module that has a ``name``, ``distributions`` and ``language``
+    is a backend (see `adjudge.backends.language.spoken`), as the shipped ones are. All text is Python 3.8 that imports the
+    library and NumPy alone; ``np`` is there. Values are called ``a``, ``b``, ... The template of a value is an expression, or
+    statements that assign to ``{y}``.
 
     Parameters
     ----------
-    script, timed : mapping
-        Templates, see `adjudge.reports.script`; those in `timed` go before those in `script`.
-    spelling : tuple of str
-        The ops that are spelled in a way of their own.
+    title : str
+        What the library calls itself, in messages.
+    imports : str
+        What imports the library; printed in every script.
+    helpers : str
+        Functions, and imports, that templates use: those that a program needs are printed. A helper raises
+        `NotImplementedError` where the library does not have what it is asked for.
+    rooms : tuple of str
+        Where the library keeps functions of NumPy's names, such as ``("jnp",)``; the first that has an op's name has the op.
+    step : str
+        How an op is spelled that `spelling` does not have: ``{function}`` is what it is called in one of `rooms`, and ``{op}``
+        its name, for a library that has every op.
+    spelling : mapping of str to str
+        All other ops by name, and those that do not take what NumPy's names and parameters suggest. Slots of a step: ``{0}``,
+        ``{1}``, ... for the operands, ``{xs}`` for all of them with commas, ``{params}`` for the parameters as ``, key=value``,
+        ``{args}`` for both, ``{constant}`` for whether no variable reaches the value, and every parameter's name, such as
+        ``{axis}``, or ``{axis:0}`` with the source of a default (without one it is None).
+    masked : str
+        A step with NumPy's ``where=``: ``{xs}`` leaves out the last operand, the ``out=`` to write into, which is ``{under}``.
+        Without it such steps are unsupported.
+    leaf, nested, number : str
+        How an input ``{x}`` that is an array, a nested list or a Python number becomes what functions take; as it is, if empty.
+        An array is made once, ``{constant}`` or not; a number wherever it is an operand, and ``{beside}`` is the first operand
+        that is none, if there is one.
+    takes_numbers : tuple of str
+        Ops that take Python numbers as they are beside arrays, whatever `number` says.
+    cast : str
+        Where functions have no ``dtype=``: how an operand ``{x}`` is brought to ``{dtype}`` first.
+    vjp, jvp : str
+        Functions ``def vjp({inputs}, cotangent):`` and ``def jvp({inputs}, {tangents}):``, which give the value and a list of
+        one gradient per variable (perhaps None), or the value and its tangent. Slots: ``{inputs}``, ``{variables}`` and
+        ``{tangents}`` (called ``along_a``, ...) with commas, ``{tuple}`` for a tuple of the variables, ``{out}`` for the last
+        value, ``{leaves}`` and ``{steps}`` on lines of their own; and a line with ``{x}`` is repeated for each variable.
+    hvp : mapping of str to str
+        Functions ``def hvp({inputs}, cotangent, {tangents}):``, which give a list of one product per variable (perhaps None);
+        by the way in which they are computed.
+    parts : mapping of str to str
+        Lines that several of these functions share: ``{program}`` on a line of its own stands for the part "program".
+    passes : str
+        A function ``def passes({inputs}, cotangent):`` that prepares what is timed, see `adjudge.bench.worker`.
+    session : str
+        For a process that asks many questions, after `imports`; may define ``use_cache(folder)`` and ``forget()``, which is
+        called after every hundred questions.
+    lacking : tuple of str
+        Ops that go by NumPy's name and are something else, or have no derivative.
+    unsupported : str
+        What is said of an op that the library lacks.
+    refusals : tuple of (str, str)
+        By which exceptions (a name, and words in the message) the library itself says that it does not have something, besides
+        `NotImplementedError`.
+    environment : mapping of str to str
+        Environment variables that a process of adjudge's own has before it imports the library, unless the user has set them.
     """
 
-    script: Mapping[str, Any] | None = None
-    timed: Mapping[str, Any] | None = None
-    spelling: tuple[str, ...] = ()
+    title: str = ""
+    imports: str = ""
+    helpers: str = ""
+    rooms: tuple[str, ...] = ()
+    step: str = "{function}({args})"
+    spelling: Mapping[str, str] = field(default_factory=dict)
+    masked: str = ""
+    leaf: str = ""
+    nested: str = ""
+    number: str = ""
+    takes_numbers: tuple[str, ...] = ()
+    cast: str = ""
+    vjp: str = ""
+    jvp: str = ""
+    hvp: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
+    passes: str = ""
+    session: str = ""
+    lacking: tuple[str, ...] = ()
+    unsupported: str = "{title} has no {op}"
+    refusals: tuple[tuple[str, str], ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def _has_every_op(op: str) -> bool:
@@ -176,8 +250,5 @@ def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
     if callable(own.get("hvp")):
         own["hvp"] = {"": own["hvp"]}
     own["dtypes"] = tuple(own.get("dtypes", Backend.dtypes))
-    own["language"] = Language(
-        getattr(given, "SCRIPT", None), getattr(given, "TIMED", None), tuple(getattr(given, "SPELLING", ()))
-    )
     own["file"] = str(getattr(given, "__file__", "") or "")
     return Backend(**own)

@@ -80,7 +80,7 @@ class Examiner:
     def __init__(self, settings: Settings) -> None:
         set_hypothesis_home_dir(cache_folder() / "hypothesis")
         self.settings = settings
-        self.backend = load(settings.backend)
+        self.backend = load(settings.backend, own_process=True)
         self.version = next(iter(self.backend.versions().values()), "0")
         self.ledger = Ledger.read(settings.ledger) if settings.ledger else shipped_ledger(self.backend.name)
         self.dtypes = settings.dtypes or self.backend.dtypes

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ..backends import SHIPPED, Backend
+from ..backends.language import LanguageError
 from ..oracle.blame import blame
 from ..oracle.judge import VERDICTS, Judgement
 from ..oracle.program import ProgramError
@@ -17,7 +18,7 @@ from ..records.case import Case, read_case
 from ..records.ledger import LedgerError, shipped_ledger
 from ..records.lockstep import HistoryCase, history_script
 from ..records.sentences import failure_sentence
-from ..reports.script import ScriptError, script
+from ..reports.script import script
 from ..reports.terminal import make_console, witness_table
 from .command import FAILED, NO_VERDICT, PASSED, REPORT_DIR, SKIPPED, Refusal, backend_of, near, refuse
 
@@ -154,14 +155,14 @@ def script_of(case: Case | HistoryCase, judged: Backend) -> str:
     """A case as a script; where there can be none, that is refused."""
     try:
         text = scripted(case, judged)
-    except ScriptError as problem:
+    except LanguageError as problem:
         refuse(str(problem))
     return text or refuse(f"{unwritten(judged)}: there is no script")
 
 
 def unwritten(judged: Backend) -> str:
     """Why a backend's cases have no scripts."""
-    return f"backend {judged.name} does not say how its programs are written (SCRIPT)"
+    return f"backend {judged.name} does not say how its programs are written (language)"
 
 
 @click.command(short_help="What every leg says of a case.")
@@ -193,8 +194,9 @@ def explain(case: str, backend: str | None, report_dir: str) -> int:
         console.print(f"\nTo blame: {blamed.op} ({blamed.note}).")
         if blamed.alone is not None and len(found.question.program.steps) > 1:
             console.print(f"\nThat step alone:\n{blamed.alone.program}", soft_wrap=True)
-    if judged.language.script is not None:
-        console.print(f"\nAs a script:\n\n{script_of(found, judged)}", soft_wrap=True)
-    else:
-        console.print(f"\nThere is no script: {unwritten(judged)}.")
+    try:
+        text, lacking = scripted(found, judged), unwritten(judged)
+    except LanguageError as problem:
+        text, lacking = None, str(problem)
+    console.print(f"\nAs a script:\n\n{text}" if text else f"\nThere is no script: {lacking}.", soft_wrap=True)
     return status

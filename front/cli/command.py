@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from ..backends import Backend, BackendError, check_spellings, load
+from ..backends import Backend, BackendError, load
 from ..records.ledger import Ledger, LedgerError, shipped_ledger
 
 __all__ = [
@@ -177,11 +177,9 @@ def one_of(ctx: click.Context, first: str, second: str, sentence: str) -> tuple[
 def backend_of(spec: str) -> Backend:
     """The backend that the user means."""
     try:
-        judged = load(spec)
-        check_spellings(judged)
+        return load(spec, own_process=True)
     except BackendError as problem:
         refuse(str(problem))
-    return judged
 
 
 def ledger_of(path: str | None, backend: str) -> Ledger:

@@ -12,13 +12,13 @@ import click
 from click.core import ParameterSource
 
 from ..backends import Backend
+from ..backends.language import LanguageError
 from ..records.case import case_from_json, write_case
 from ..records.history import HISTORY, HistoryError, append
 from ..records.records import FILE, PREVIOUS, RecordsError, Summary, read_records, summarise
 from ..reports.ci import JUNIT, MARKDOWN, write_for_ci
 from ..reports.conformance import PAGE, Run, conformance_page
 from ..reports.report import REPORT, report_tree, write_report
-from ..reports.script import ScriptError
 from .cases import scripted, unwritten
 from .command import refuse
 
@@ -95,7 +95,7 @@ def keep(record: Mapping[str, Any], spec: str, judged: Backend, folder: Path) ->
         try:
             text = scripted(case, judged)
             note = "" if text else f"{unwritten(judged)}: cases have no scripts"
-        except ScriptError as problem:
+        except LanguageError as problem:
             note = str(problem)
     write_case(folder / "cases", case, text)
     return note

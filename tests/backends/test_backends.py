@@ -1,19 +1,23 @@
 """Backends: the loader's sentences, spellings that are in the catalogue, and exact answers to programs worked out by hand."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
 
 from adjudge.backends import (
     LIBRARIES,
     SHIPPED,
     BackendError,
     BackendImportError,
+    Language,
     LibraryMissing,
     UnknownBackend,
     Unsupported,
@@ -21,10 +25,13 @@ from adjudge.backends import (
     installed,
     load,
 )
-from adjudge.backends.spelling import composed, evaluate, writes_twice
+from adjudge.backends.language import spoken
+from adjudge.backends.spelling import WRITES_TWICE, composed
 from adjudge.oracle.certificate import as_question
-from adjudge.oracle.program import LAYOUTS, Input, Program, encode_index
+from adjudge.oracle.program import LAYOUTS, Input, Program, Question, encode_index
 from adjudge.oracle.protocol import Answer, Backend
+from adjudge.strategies import questions
+from adjudge.strategies.catalogue import CATALOGUE
 from adjudge.suite.examiner import Examiner, judge
 from adjudge.suite.settings import Settings
 
@@ -158,24 +165,65 @@ def test_spellings_are_of_ops_that_exist(backend: Backend) -> None:
     check_spellings(backend)
 
 
-def test_a_spelling_for_an_unknown_op_is_an_error() -> None:
-    pretender = ModuleType("pretender")
-    pretender.name, pretender.SPELLING = "pretender", {"exp": np.exp, "expp": np.exp}  # type: ignore[attr-defined]
+@pytest.mark.parametrize("table", [{"spelling": {"exp": "", "expp": ""}}, {"lacking": ("expp",)}, {"takes_numbers": ("expp",)}])
+def test_a_word_for_an_unknown_op_is_an_error(table: dict[str, Any]) -> None:
+    pretender = replace(load("mirror"), name="pretender", language=Language(**table))
     with pytest.raises(BackendError, match="backend pretender spells expp, which the catalogue does not have"):
         check_spellings(pretender)
 
 
 def test_ops_that_numpy_lacks_are_composed_of_those_it_has() -> None:
-    assert {op: float(spelled(2.0)) for op, spelled in composed(np).items() if op in ("sec", "arccsc", "coth")} == {
+    def computed(op: str, x: Any) -> Any:
+        return eval(composed("np")[op].replace("{0}", "x"), {"np": np, "x": x})
+
+    assert {op: float(computed(op, 2.0)) for op in ("sec", "arccsc", "coth")} == {
         "sec": 1 / np.cos(2.0), "arccsc": np.arcsin(0.5), "coth": 1 / np.tanh(2.0)
     }  # fmt: skip
-    assert composed(np)["arccot"](np.array([0.0, 1.0, -1.0])).tolist() == [np.pi / 2, np.pi / 4, -np.pi / 4]
+    assert computed("arccot", np.array([0.0, 1.0, -1.0])).tolist() == [np.pi / 2, np.pi / 4, -np.pi / 4]
 
 
-def test_an_assignment_that_writes_twice_is_seen() -> None:
-    assert writes_twice((3, 2), (np.array([0, 2, 0]),))
-    assert writes_twice((3, 2), (np.array([0, -3]), slice(None)))
-    assert not writes_twice((3, 2), (np.array([0, 2]), 1))
+@pytest.mark.parametrize(
+    ("index", "twice"),
+    [((np.array([0, 2, 0]),), True), ((np.array([0, -3]), slice(None)), True), ((np.array([0, 2]), 1), False)],
+)
+def test_an_assignment_that_writes_twice_is_seen(index: Any, twice: bool) -> None:
+    space: dict[str, Any] = {"np": np}
+    exec(WRITES_TWICE, space)
+    assert space["writes_twice"]((3, 2), index) == twice
+
+
+@pytest.mark.parametrize("name", ["mygrad", "jax", "torch", "autograd"])
+def test_every_op_that_a_library_has_is_spelled_so_that_it_runs(name: str) -> None:
+    pytest.importorskip(name)
+    library = load(name, own_process=True)
+    lame = [op for op in CATALOGUE if library.supports(op) and not any(runs(library, question) for question in drawn(op))]
+    assert lame == (["clip"] if name == "autograd" else [])  # which has no derivative along its bounds
+
+
+def drawn(op: str) -> list[Question]:
+    """A few questions about one step."""
+    out = []
+
+    @settings(max_examples=8, database=None, deadline=None, derandomize=True, phases=(Phase.generate,))
+    @given(questions(op, max_steps=1))
+    def draw(question: Question) -> None:
+        out.append(question)
+
+    draw()
+    return out
+
+
+def runs(library: Backend, question: Question) -> bool:
+    """Whether a library answers, and not only with an exception of its own, which others of its questions do not raise."""
+    program, inputs = question.program, [i.materialise() for i in question.program.inputs]
+    try:
+        answer = library.vjp(program, inputs, np.array(question.cotangent))
+    except Exception:
+        return False
+    shapes = [None if g is None else g.shape for g in answer.gradients]
+    return answer.value.shape == question.cotangent.shape and all(
+        shape in (None, i.data.shape) for shape, i in zip(shapes, program.inputs, strict=True)
+    )
 
 
 # -- answers: small integers and dyadics, so that equality is exact ------------------------------------------------------------
@@ -334,12 +382,86 @@ def test_gradients_have_the_dtype_of_their_inputs(dtype: str, backend: Backend) 
     assert answer.gradients[0].dtype == dtype
 
 
-def test_what_a_library_says_it_has_not_is_unsupported() -> None:
-    def apply(op: str, operands: list[Any], params: dict[str, Any]) -> Any:
-        raise NotImplementedError("no such derivative")
+#: A library in words of Python: values are arrays, and there are no gradients.
+WORDS = Language(
+    title="Plain",
+    imports="import numpy",
+    helpers="""
+        def logged(x):
+            raise NotImplementedError("Plain has no log")
 
-    with pytest.raises(Unsupported, match="exp: no such derivative"):
-        evaluate(Program.of([V], [("exp", [0])]), [V], apply)
+        def refused(x):
+            raise ArithmeticError("exp2 is beyond it")
+    """,
+    rooms=("np",),
+    spelling={"log": "logged({0})", "log2": "numpy.no_such_log({0})", "exp2": "refused({0})", "exp": "exit.no_such_exit({0})"},
+    refusals=(("ArithmeticError", "beyond"),),
+    vjp="""
+        def vjp({inputs}, cotangent):
+            {steps}
+            return {out}, [None for x in {tuple}]
+    """,
+)
+
+
+class Plain:
+    """The library as a backend."""
+
+    name = "plain"
+    distributions = ("numpy",)
+    language = WORDS
+
+
+@pytest.mark.parametrize(
+    ("op", "params", "said"),
+    [
+        ("log", {}, "^Plain has no log$"),
+        ("log2", {}, "^log2: module 'numpy' has no attribute 'no_such_log'$"),
+        ("exp2", {}, "^exp2: exp2 is beyond it$"),
+        ("gru", {}, "^Plain has no gru$"),
+        ("add", {"where": [True, True, False]}, r"^Plain has no differentiable out= with where=$"),
+    ],
+)
+def test_what_a_library_says_it_has_not_is_unsupported(op: str, params: dict[str, Any], said: str) -> None:
+    plain = spoken(Plain)
+    with pytest.raises(Unsupported, match=said):
+        ask(plain, Program.of([V, V], [("negative", [1]), (op, [0, 2, 1] if params else [0], params)]), np.ones(3))
+
+
+def test_what_a_library_raises_otherwise_is_raised_as_it_is() -> None:
+    with pytest.raises(AttributeError, match="no_such_exit"):
+        ask(spoken(Plain), Program.of([V], [("exp", [0])]), np.ones(3))
+
+
+def test_a_backend_that_is_a_language_is_data() -> None:
+    plain = spoken(Plain)
+    assert plain.versions() == {"numpy": np.__version__}
+    assert plain.supports("sin")
+    assert not plain.supports("gru")
+    assert plain.jvp is None
+    assert plain.hvp == {}
+
+
+@pytest.mark.parametrize("name", ["mygrad", "jax", "torch", "autograd"])
+def test_a_language_is_read_without_its_library(name: str) -> None:
+    code = f"import adjudge.backends.{name}, sys; sys.exit({name!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_only_a_process_of_adjudges_own_gets_the_environment_that_a_backend_asks_for(own: Path) -> None:
+    Path("asking.py").write_text(
+        "from adjudge.backends import Language\n"
+        "name, distributions = 'asking', ('asked_library',)\n"
+        "language = Language(environment={'ADJUDGE_ASKED': '1', 'ADJUDGE_SET': '1'})\n"
+    )
+    code = (
+        "import os; from adjudge.backends import load; load('asking.py', own_process={}); "
+        "print(os.environ.get('ADJUDGE_ASKED'), os.environ['ADJUDGE_SET'])"
+    )
+    for own_process, seen in ((True, "1 0"), (False, "None 0")):
+        command = [sys.executable, "-c", code.format(own_process)]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "ADJUDGE_SET": "0"})
+        assert result.stdout.strip() == seen
 
 
 def test_an_op_that_nobody_has_is_unsupported_or_unknown(backend: Backend) -> None:
@@ -357,18 +479,18 @@ def mygrad() -> Any:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts_reach_mygrad(layout: str, mygrad: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+def test_layouts_reach_mygrad(layout: str, mygrad: Any) -> None:
+    class Seeing:
+        name, distributions = "seeing", ("mygrad",)
+        language = replace(
+            mygrad.language, spelling={"square": "seen({0})"}, helpers="def seen(x):\n    raise LookupError(x.data)"
+        )
 
-    def square(x: Any) -> Any:
-        seen.append(x.data)
-        return mygrad.mg.square(x)
-
-    monkeypatch.setitem(mygrad.SPELLING, "square", square)
     program = Program.of([Input(np.ones((2, 3)), layout=layout)], [("square", [0])])
     given = program.inputs[0].materialise()
-    mygrad.vjp(program, [given], np.ones((2, 3)))
-    assert seen[0] is given
+    with pytest.raises(LookupError) as seen:
+        spoken(Seeing).vjp(program, [given], np.ones((2, 3)))
+    assert seen.value.args[0] is given
     assert {"reversed": (-24, -8), "F": (8, 16), "broadcast": (0, 0), "strided": (48, 16)}.get(layout, (24, 8)) == given.strides
 
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from adjudge import cli
 from adjudge.bench import cases
-from adjudge.bench.cases import Row
-from adjudge.bench.gate import REPEATS, Finding, decide
+from adjudge.bench.cases import BenchRow
+from adjudge.bench.gate import REPEATS, GateOutcome, decide
 from adjudge.bench.timing import Comparison
 from adjudge.records.history import history
 from adjudge.records.records import read_records
@@ -20,6 +20,7 @@ from adjudge.records.records import read_records
 #: Matrix products in NumPy; the gradient of a is what `GRADIENT` makes of the right one, in the call of number `calls`.
 OWN = '''
 import numpy as np
+from adjudge.backends import Language
 
 name = "own"
 
@@ -36,11 +37,12 @@ def vjp(program, inputs, cotangent):
     raise NotImplementedError("this backend is timed, and never judged otherwise")
 
 
-TIMED = {{
-    "import": "{brings}",
-    "step": "{{y}} = np.{{op}}({{args}})",
-    "passes": """
-        def passes({{inputs}}):
+language = Language(
+    title="own",
+    imports="{brings}",
+    spelling={{"matmul": "{{0}} @ {{1}}"}},
+    passes="""
+        def passes({{inputs}}, cotangent):
             calls = 0
 
             def forward():
@@ -50,12 +52,12 @@ TIMED = {{
             def total():
                 nonlocal calls
                 calls += 1
-                right = COTANGENT @ b.T
-                return forward(), (GRADIENT, a.T @ COTANGENT)
+                right = cotangent @ b.T
+                return forward(), (GRADIENT, a.T @ cotangent)
 
             return dict(forward=forward, total=total, arrays=lambda both: both)
     """.replace("GRADIENT", "{gradient}"),
-}}
+)
 '''
 TIMING = {
     "kind", "backend", "versions", "op", "case", "layout", "dtype", "forward_s", "total_s", "total_s_low", "total_s_high",
@@ -83,7 +85,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, in an empty folder, with two small products of matrices as all there is to be timed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(cases, "CASES", (Row("matmul", "12x12 @ 12x12"),))
+    monkeypatch.setattr(cases, "CASES", (BenchRow("matmul", "12x12 @ 12x12"),))
     return lambda *args: CliRunner().invoke(cli.main, ["bench", *(str(a) for a in args)])
 
 
@@ -215,11 +217,11 @@ def test_what_is_not_installed_there_is_unsupported_and_says_how_to_get_it(run: 
 
 
 def test_what_a_backend_has_not_is_unsupported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cases, "CASES", (Row("einsum", "3, 4", params={"subscripts": "i,j->ij"}),))
+    monkeypatch.setattr(cases, "CASES", (BenchRow("einsum", "3, 4", params={"subscripts": "i,j->ij"}),))
     assert run(planted("own.py")).exit_code == 2
     assert {(r["verdict"], r["reason"]) for r in recorded("untimed")} == {("unsupported", "own has no einsum")}
     assert run("mirror").exit_code == 2
-    assert {r["reason"] for r in recorded("untimed")} == {"backend mirror does not say how its passes are timed (TIMED)"}
+    assert {r["reason"] for r in recorded("untimed")} == {"backend mirror does not say how its passes are timed (language)"}
 
 
 # -- what users get wrong ------------------------------------------------------------------------------------------------------
@@ -319,5 +321,5 @@ def test_only_suspects_are_measured_again_and_what_cannot_be_measured_is_no_find
         return {"slow": SLOW, "fast": FAST}.get(case)
 
     found = dict(decide(["slow", "gone", "fast"], measure, 1.1))
-    assert found == {"slow": Finding((SLOW,) * 3, 1.1), "fast": Finding((FAST,), 1.1)}
+    assert found == {"slow": GateOutcome((SLOW,) * 3, 1.1), "fast": GateOutcome((FAST,), 1.1)}
     assert asked == [("slow", 0), ("gone", 0), ("fast", 0), ("slow", 1), ("slow", 2)]

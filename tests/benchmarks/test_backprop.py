@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from adjudge.backends import SHIPPED
-from adjudge.bench.cases import Case, cases
+from adjudge.bench.cases import BenchCase, cases
 from adjudge.bench.sides import Untimed, Worker, default_sides, threads
 from adjudge.bench.timing import BLOCK, ROUNDS, Timing
 
@@ -53,7 +53,7 @@ def worker_of() -> Iterator[Callable[[str], Worker]]:
 @pytest.mark.benchmark(timer=CLOCK, disable_gc=False)
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: " ".join(case.words.values()))
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_backprop(backend: str, case: Case, worker_of: Callable[[str], Worker], benchmark: Any) -> None:
+def test_backprop(backend: str, case: BenchCase, worker_of: Callable[[str], Worker], benchmark: Any) -> None:
     worker = worker_of(backend)
     try:
         worker.prepare(case)

@@ -29,19 +29,21 @@ OWN = '''
 """A backend with a fault."""
 import os
 import numpy as np
+from adjudge.backends import Language
 from adjudge.backends.mirror import dtypes, versions, vjp as right
 
 name = "own"
-SCRIPT = {
-    "import": "import planted_library",
-    "run": """
-        def run({inputs}):
+language = Language(
+    title="own",
+    imports="import planted_library",
+    step="planted_library.{op}({args})",
+    vjp="""
+        def vjp({inputs}, cotangent):
             {steps}
             value, pull = {out}
-            return value, pull(COTANGENT)
+            return value, pull(cotangent)
     """,
-    "step": "{y} = planted_library.{op}({args})",
-}
+)
 
 
 def supports(op):
@@ -139,7 +141,7 @@ def refused(result: Result, sentence: str, status: int = 2) -> None:
         ("replay all --script", "--script prints one case, and all are many"),
         ("replay square.json", "backend own has no op 'square', which case square uses"),
         ("replay square.json --backend mirorr", "did you mean 'mirror'?"),
-        ("replay square.json --backend mirror --script", "backend mirror does not say how its programs are written (SCRIPT)"),
+        ("replay square.json --backend mirror --script", "backend mirror does not say how its programs are written (language)"),
         ("explain all", "explain takes one case"),
         ("ledger list own.py --ledger none.toml", "ledger none.toml cannot be read"),
         ("ledger check mirror", "no ledger entry of backend mirror applies"),

@@ -4,7 +4,7 @@ import json
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -13,10 +13,9 @@ import pytest
 from hypothesis import Phase, find, given, seed, settings
 from hypothesis import strategies as st
 
-from adjudge.backends.spelling import python_params
 from adjudge.oracle import numbers as s
 from adjudge.oracle.dtypes import NAMES, float_type
-from adjudge.oracle.program import KINDS, LAYOUTS, Question
+from adjudge.oracle.program import KINDS, LAYOUTS, Question, as_tuple, decode_index
 from adjudge.oracle.reference import OPS, backward, forward
 from adjudge.strategies import arrays, einsum_calls, indices, parameters, programs, questions, rows
 from adjudge.strategies.arrays import Special
@@ -134,6 +133,12 @@ def test_the_cotangent_has_the_dtype_that_numpy_gives_the_value() -> None:
     for question in every():
         if all(i.kind == "array" for i in question.program.inputs):
             assert question.cotangent.dtype == on_floats(question)[0][-1].dtype, question.program
+
+
+def python_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's JSON parameters as Python has them."""
+    read = {"index": decode_index, "where": np.asarray}
+    return {key: read.get(key, as_tuple)(value) for key, value in params.items()}
 
 
 def in_numpy(op: str, operands: list[Any], params: dict[str, Any]) -> Any:

@@ -1,0 +1,106 @@
+"""A library under test in this process: text in its words is compiled and called. Needs CPython 3.8 and NumPy alone."""
+
+import traceback
+from functools import lru_cache
+
+import numpy as np
+
+__all__ = ["Library"]
+
+PROGRAM, HELPERS = "<program>", "<helpers>"
+#: So many compiled programs are kept: each question is asked twice, and many programs differ in their data alone.
+KEPT = 256
+#: After so many questions a library is told to forget what it has cached.
+FORGET_EVERY = 100
+
+
+class Library:
+    """A library that is imported when it is first needed.
+
+    Parameters
+    ----------
+    imports, session, helpers : str
+        Source text, as in `adjudge.oracle.protocol.Language`; it runs in this order.
+    refusals : sequence of (str, str)
+        Names of exceptions, and words in their messages, by which the library says that it lacks something.
+    """
+
+    def __init__(self, imports, session="", helpers="", refusals=()):
+        self.texts = imports, session, helpers
+        self.refusals = refusals
+        self.names = {}
+        self.asked = 0
+        self.function = lru_cache(KEPT)(self.compiled)
+
+    def start(self):
+        """Import it; raises what that raises."""
+        if not self.names:
+            names = {"np": np}
+            for text in self.texts:
+                exec(compile(text, HELPERS, "exec"), names)
+            self.names = names
+
+    def room_of(self, name, rooms):
+        """The first of some places (source of a module, such as ``mg.linalg``) that has a function; "" where none has."""
+        self.start()
+        return next((room for room in rooms if hasattr(eval(room, self.names), name)), "")
+
+    def use_cache(self, folder):
+        """Tell the library where it may keep what it compiles."""
+        self.start()
+        if "use_cache" in self.names:
+            self.names["use_cache"](folder)
+
+    def compiled(self, text, name):
+        """The function of a name that some text defines."""
+        self.start()
+        made = {}
+        exec(compile(text, PROGRAM, "exec"), self.names, made)
+        return made[name]
+
+    def call(self, text, name, arguments, ops, anywhere=False):
+        """What a function gives that some text defines.
+
+        Parameters
+        ----------
+        text, name : str
+        arguments : sequence
+        ops : mapping of int to str
+            Which op a line of the text is about.
+        anywhere : bool
+            Whether the library may say that it lacks something anywhere, and not only while it computes a line that is about an
+            op. What it refuses later, when it has given a value, is an exception like any other.
+
+        Raises
+        ------
+        NotImplementedError
+            Where the library does not have what is asked for; what else it raises is raised as it is.
+        """
+        self.asked += 1
+        if "forget" in self.names and self.asked % FORGET_EVERY == 0:
+            self.names["forget"]()
+        try:
+            with np.errstate(all="ignore"):
+                return self.function(text, name)(*arguments)
+        except Exception as problem:
+            lacking = self.lacking(problem, ops, anywhere)
+            traceback.clear_frames(problem.__traceback__)  # what they hold may be locked as long as they hold it
+            if lacking:
+                raise NotImplementedError(lacking) from problem
+            raise
+
+    def lacking(self, problem, ops, anywhere):
+        """What the library does not have, if an exception says so; otherwise ""."""
+        said, frames = str(problem), list(traceback.walk_tb(problem.__traceback__))
+        places = [(f.f_code.co_filename, line) for f, line in frames if f.f_code.co_name != "__getattr__"]
+        op = next((ops[line] for file, line in reversed(places) if file == PROGRAM and line in ops), "")
+        raised_in = places[-1][0]
+        if isinstance(problem, NotImplementedError) and raised_in in (PROGRAM, HELPERS):
+            return said
+        if not (op or anywhere):
+            return ""
+        named = isinstance(problem, AttributeError) and said.startswith("module ") and raised_in in (PROGRAM, HELPERS)
+        refused = any(type(problem).__name__ == name and words in said for name, words in self.refusals)
+        if isinstance(problem, NotImplementedError) or named or refused:
+            return f"{op}: {said}" if op else said
+        return ""
