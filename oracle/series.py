@@ -21,8 +21,6 @@ TOO_ROUGH = (s.Undecided, ValueError)
 
 Directions = Sequence[np.ndarray | None]
 
-_coefficients = [np.frompyfunc(lambda x, order=order: s.coefficient(x, order), 1, 1) for order in (0, 1)]
-
 
 def push(program: Program, directions: Directions) -> list[Any]:
     """All values of a program as Taylor series along `directions`, in the context that holds.
@@ -64,9 +62,9 @@ def directions_in_dtype(certificate: Certificate) -> list[np.ndarray | None] | N
 
 def constants(series: Any) -> Any:
     """The constant terms of an array of series, as balls."""
-    return s.boxed(np.asarray(_coefficients[0](np.asarray(series)), dtype=object))
+    return s.coefficients(series, 0)
 
 
 def slopes(series: Any) -> Any:
     """The first coefficients of an array of series, as balls."""
-    return s.boxed(np.asarray(_coefficients[1](np.asarray(series)), dtype=object))
+    return s.coefficients(series, 1)

@@ -13,8 +13,9 @@ from .context import GUARD_BITS, arithmetic
 from .duals import Dual
 
 __all__ = [
-    "Balls", "all_finite", "boxed", "coefficient", "finite", "is_boundless", "is_object", "lift", "lift_duals", "lift_series",
-    "ln10", "ln2", "pi", "slope", "to_float", "underflown", "zero", "zero_like", "zeros",
+    "Balls", "all_finite", "boxed", "coefficient", "coefficients", "either_slope", "finite", "is_boundless",
+    "is_object", "lift", "lift_duals", "lift_series", "ln10", "ln2", "pi", "slope", "to_float", "underflown", "zero",
+    "zero_like", "zeros",
 ]  # fmt: skip
 
 
@@ -102,6 +103,22 @@ def lift_series(array: np.ndarray, direction: np.ndarray | None) -> Any:
 def coefficient(x: Any, order: int) -> arb:
     """A Taylor coefficient of a series, or of a ball as a constant series."""
     return x[order] if isinstance(x, arb_series) else x if order == 0 else arb(0)
+
+
+_coefficients = [np.frompyfunc(lambda x, order=order: coefficient(x, order), 1, 1) for order in (0, 1)]
+
+
+def coefficients(series: Any, order: int) -> Any:
+    """The coefficients of an array of series, as balls: their constant terms (0), or their slopes (1)."""
+    return boxed(np.asarray(_coefficients[order](np.asarray(series)), dtype=object))
+
+
+_either_slope = np.frompyfunc(lambda x, slope: arb_series([coefficient(x, 0), coefficient(x, 1).union(slope)]), 2, 1)
+
+
+def either_slope(series: Any, slopes: Any) -> Any:
+    """Series whose slopes may be their own, or others, or anything between."""
+    return boxed(_either_slope(np.asarray(series), np.asarray(slopes)))
 
 
 _constant_term = np.frompyfunc(lambda x: coefficient(x, 0), 1, 1)

@@ -183,7 +183,7 @@ def log_softmax_pull(g: Any, x: Any) -> Any:
 _softmax, _log_softmax = in_rows(softmax_rows), in_rows(log_softmax_rows)
 _softmax_pull, _log_softmax_pull = in_rows(softmax_pull), in_rows(log_softmax_pull)
 _softmax_textbook = in_rows(lambda g, y: y * g - y * total(y * g))
-_log_softmax_textbook = in_rows(lambda g, x: g - softmax_rows(x) * total(g))
+_log_softmax_textbook = in_rows(lambda g, y: g - exp(y) * total(g))
 _log_softmax_written = in_rows(textbook_log_softmax_rows)
 
 
@@ -203,7 +203,7 @@ op(
 )  # fmt: skip
 op(
     "logsoftmax", logsoftmax, lambda g, y, x, axis=-1: _log_softmax_pull(g, x, axis=axis),
-    textbook=(lambda g, y, x, axis=-1: _log_softmax_textbook(g, x, axis=axis),),
+    textbook=(lambda g, y, x, axis=-1: _log_softmax_textbook(g, y, axis=axis),),
     textbook_value=lambda x, axis=-1: _log_softmax_written(x, axis=axis),
 )  # fmt: skip
 

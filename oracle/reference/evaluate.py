@@ -102,9 +102,46 @@ def forward(
     values, branches = [_array(x) if s.is_object(x) else x for x in inputs], s.current_branches()
     for number, step in enumerate(program.steps):
         branches.at((number, "value"))  # so that comparisons are found again at another precision
-        value = step_forward(step, [values[a] for a in step.args], textbook)
+        operands = [values[a] for a in step.args]
+        value = step_forward(step, operands, textbook)
+        if textbook and s.arithmetic().series:
+            value = _textbook_slopes(step, value, operands)
         values.append(value if after is None else after(value))
     return values
+
+
+#: Of so many elements at most the tangent is made from textbook rules: each takes a pull of its own.
+MOST_PULLED = 64
+
+
+def _textbook_slopes(step: Step, value: Any, operands: Sequence[Any]) -> Any:
+    """The value of a step as a series whose slope may be what its textbook rules give, forwards.
+
+    Libraries push tangents by the same formulas as they pull cotangents; an element's tangent is what comes of pulling that
+    element back, and along the operands' tangents.
+    """
+    op, (own, mask, _) = find(step.op), _ufunc_parts(step)
+    if mask is not None or not value.size or (op.textbook is None if op.elementwise else value.size > MOST_PULLED):
+        return value
+    y, fixed = s.coefficients(value, 0), [s.coefficients(x, 0) for x in operands]
+    along = [(k, s.coefficients(x, 1)) for k, x in enumerate(operands) if op.differentiable(k)]
+    total = s.coefficients(s.lift(np.zeros(value.shape)), 0)
+    if op.elementwise and op.textbook is not None:
+        ones = s.lift(np.ones(value.shape))
+        for k, v in along:
+            rule = op.textbook[k]
+            if rule is not None:
+                total = total + s.coefficients(s.boxed(rule(ones, y, *fixed, **own)), 0) * v
+        return s.either_slope(value, total)
+    for place in range(value.size):
+        one = np.zeros(value.size)
+        one[place] = 1.0
+        seed = s.lift(one.reshape(value.shape))
+        for k, v in along:
+            pulled = s.coefficients(_array(op.pull(k, seed, y, fixed, step.params, textbook=True)), 0)
+            if v.size:
+                total.reshape(-1)[place] += s.add_reduce(pulled * v)[()]
+    return s.either_slope(value, total)
 
 
 #: ``(step, operand, pulled) -> pulled``: what is to be pulled back in place of what a rule returned.
