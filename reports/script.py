@@ -51,7 +51,7 @@ def script(case: Case, backend: Backend) -> str | None:
         main,
     ]
     imports, helpers = definitions("\n".join(parts), language)
-    blocks = [_head(case), f"import sys\n\nimport numpy as np\n{imports}", *parts[:2], helpers, *parts[2:], CALLED]
+    blocks = [f"{_head(case)}\n\nimport sys\n\nimport numpy as np\n{imports}", *parts[:2], helpers, *parts[2:], CALLED]
     return "\n\n\n".join(filter(None, blocks)) + "\n"
 
 
