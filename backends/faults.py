@@ -1,24 +1,31 @@
 """Seeded faults: what goes wrong in autodiff libraries, done on purpose to one op of the mirror.
 
 A fault of a rule changes what one op's vector-Jacobian product returns; a fault of the answer changes what the library hands
-out. Each must be rejected by the judge, for every op to which it applies; `adjudge.tests` says so, and so does the report.
+out, in reverse mode or in a directed one. Each must be rejected by the judge, for every op to which it applies; the tests say
+so, and so does the report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 
-from ..oracle.numbers import scalars as s
+from ..oracle import numbers as s
+from ..oracle.dtypes import is_float
+from ..oracle.modes import DIRECTED
 from ..oracle.program import Program
-from ..oracle.protocol import Answer
-from ..oracle.reference.evaluate import Pulled, forward
-from .mirror import dtypes, jvp, numpy_dtypes, reflect, versions, vjp
+from ..oracle.protocol import Answer, Backend, as_backend
+from ..oracle.reference.evaluate import Pullback, forward
+from . import mirror
 
-__all__ = ["FAULTS", "TANGENT_FAULTS", "Fault", "Faulty", "FaultyForward"]
+__all__ = ["FAULTS", "Fault", "faulty"]
+
+#: ``spoil(calls, answer, inputs)``: `calls` counts the calls before this one.
+Spoil = Callable[[int, Answer, Sequence[Any]], None]
 
 
 @dataclass(frozen=True)
@@ -29,63 +36,65 @@ class Fault:
     ----------
     name : str
         In words.
+    mode : str
+        The mode of differentiation that is spoilt.
     rule : callable, optional
-        ``rule(program) -> (step, operand, pulled) -> pulled`` replaces what the op's rule returned.
+        ``rule(program) -> Pullback`` replaces what the op's rule returned.
     answer : callable, optional
-        ``answer(calls, answer, inputs)`` spoils the answer; `calls` counts the calls before this one.
+        Spoils the answer in reverse mode.
+    change : callable, optional
+        What becomes of each derivative in a directed mode.
     """
 
     name: str
-    rule: Callable[[Program], Pulled] | None = None
-    answer: Callable[[int, Answer, Sequence[Any]], None] | None = None
+    mode: str = "vjp"
+    rule: Callable[[Program], Pullback] | None = None
+    answer: Spoil | None = None
+    change: Callable[[np.ndarray], np.ndarray] | None = None
 
 
-class Faulty:
-    """The mirror with one fault in one op: a backend."""
+def faulty(fault: Fault, op: str) -> Backend:
+    """The mirror with one fault in one op.
 
-    numpy_dtypes = numpy_dtypes
-    dtypes = dtypes
+    Examples
+    --------
+    >>> from adjudge import Program, judge
+    >>> p = Program.of([np.array([0.5])], [("sin", [0])])
+    >>> judge(p, faulty(FAULTS["sign flip"], "sin")).verdict, judge(p, faulty(FAULTS["sign flip"], "cos")).verdict
+    ('wrong', 'correct')
+    """
+    calls = count()
 
-    def __init__(self, fault: Fault, op: str) -> None:
-        self.fault, self.op, self.calls = fault, op, 0
-        self.name = f"mirror with {fault.name} in {op}"
-
-    def versions(self) -> dict[str, str]:
-        """As the mirror."""
-        return versions()
-
-    def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
-        """The mirror's answer, spoilt where the program has the op."""
-        interfere = {self.op: self.fault.rule(program)} if self.fault.rule else None
-        answer = reflect(program, cotangent, interfere)
-        if self.fault.answer and self.op in program.ops:
-            self.fault.answer(self.calls, answer, inputs)
-        self.calls += 1
+    def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
+        override_vjp = {op: fault.rule(program)} if fault.rule else None
+        answer = mirror.reflect(program, cotangent, override_vjp)
+        number = next(calls)
+        if fault.answer and op in program.ops:
+            fault.answer(number, answer, inputs)
         return answer
 
+    def spoilt(program: Program, derivative: np.ndarray | None) -> np.ndarray | None:
+        return derivative if derivative is None or fault.change is None or op not in program.ops else fault.change(derivative)
 
-class FaultyForward:
-    """The mirror whose tangents are spoilt in programs that have one op: a backend."""
+    def jvp(program: Program, inputs: Sequence[Any], tangents: Any) -> Any:
+        value, tangent = mirror.jvp(program, inputs, tangents)
+        return value, spoilt(program, tangent)
 
-    numpy_dtypes = numpy_dtypes
-    dtypes = dtypes
-    versions = staticmethod(versions)
-    vjp = staticmethod(vjp)
+    def hvp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray, tangents: Any) -> Any:
+        return [spoilt(program, h) for h in mirror.hvp(program, inputs, cotangent, tangents)]
 
-    def __init__(self, fault: str, op: str) -> None:
-        self.change, self.op = TANGENT_FAULTS[fault], op
-        self.name = f"mirror with {fault} in the tangent of {op}"
-
-    def jvp(self, program: Program, inputs: Sequence[Any], tangents: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """The mirror's value and tangent, the latter spoilt where the program has the op."""
-        value, tangent = jvp(program, inputs, tangents)
-        return value, self.change(tangent) if self.op in program.ops else tangent
+    whole = as_backend(mirror)
+    every: dict[str, dict[str, Any]] = {"vjp": {"vjp": vjp}, "jvp": {"jvp": jvp}, "hvp": {"hvp": {"": hvp}}}
+    return Backend(
+        f"mirror with {fault.name} in {op}", whole.versions, dtypes=whole.dtypes, numpy_dtypes=whole.numpy_dtypes,
+        **{"vjp": whole.vjp, **every[fault.mode]},
+    )  # fmt: skip
 
 
 # -- faults of a rule ----------------------------------------------------------------------------------------------------------
 
 
-def _each(change: Callable[[Any], Any]) -> Callable[[Program], Pulled]:
+def _each(change: Callable[[Any], Any]) -> Callable[[Program], Pullback]:
     """The same change to every cotangent that the op pulls back."""
     return lambda program: lambda step, operand, pulled: change(pulled) if pulled.size else pulled
 
@@ -108,7 +117,7 @@ def _transposed(g: Any) -> Any:
     return s.boxed(g.T.reshape(-1).reshape(g.shape))
 
 
-def _not_unbroadcast(program: Program) -> Pulled:
+def _not_unbroadcast(program: Program) -> Pullback:
     def pull(step: int, operand: int, pulled: Any) -> Any:
         shape = np.asarray(_value_shape(program, step))
         return s.boxed(np.broadcast_to(pulled, tuple(shape)).copy()) if _broadcasts(pulled.shape, tuple(shape)) else pulled
@@ -129,7 +138,7 @@ def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
         return False
 
 
-def _dropped_term(program: Program) -> Pulled:
+def _dropped_term(program: Program) -> Pullback:
     """Of the contributions to a value that is used several times, only the first to arrive is kept: of its last use."""
     arrivals: dict[int, list[tuple[int, int]]] = {}
     for number in reversed(range(len(program.steps))):
@@ -150,7 +159,7 @@ def _first_gradient(answer: Answer) -> int | None:
     return next((n for n, g in enumerate(answer.gradients) if g is not None and g.size), None)
 
 
-def _spoil_gradient(change: Callable[[np.ndarray], Any]) -> Callable[[int, Answer, Sequence[Any]], None]:
+def _spoil_gradient(change: Callable[[np.ndarray], Any]) -> Spoil:
     def spoil(calls: int, answer: Answer, inputs: Sequence[Any]) -> None:
         n = _first_gradient(answer)
         if n is not None:
@@ -161,7 +170,7 @@ def _spoil_gradient(change: Callable[[np.ndarray], Any]) -> Callable[[int, Answe
 
 def _mutated(calls: int, answer: Answer, inputs: Sequence[Any]) -> None:
     for x in inputs:
-        if isinstance(x, np.ndarray) and x.size and x.flags.writeable and x.dtype.kind == "f":
+        if isinstance(x, np.ndarray) and x.size and x.flags.writeable and is_float(x.dtype):
             x[...] = x + 1
             return
 
@@ -191,40 +200,40 @@ class _StaleView:
         answer.gradients[n] = self.buffer[...]
 
 
+def _first_zeroed(derivative: np.ndarray) -> np.ndarray:
+    out = derivative.copy()
+    out.reshape(-1)[:1] = 0
+    return out
+
+
+#: What becomes of a derivative in a directed mode.
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sign flip": lambda d: -d,
+    "zeroed": lambda d: d * 0,
+    "one element zeroed": _first_zeroed,
+    "factor 1 + 1e-6": lambda d: np.asarray(d * (1 + 1e-6), d.dtype),
+    "NaN": lambda d: d * np.asarray(np.nan, d.dtype),
+}
+
 #: Every fault by name. The factors are what float64 and float32 must resolve.
 FAULTS = {
     f.name: f
     for f in (
-        Fault("sign flip", _each(lambda g: -g)),
-        Fault("zeroed gradient", _each(lambda g: g * 0)),
-        Fault("one element zeroed", _each(_one_zeroed)),
-        Fault("two elements swapped", _each(_two_swapped)),
-        Fault("transposed", _each(_transposed)),
-        Fault("missing un-broadcast", _not_unbroadcast),
-        Fault("dropped fan-out term", _dropped_term),
-        Fault("factor 1 + 1e-12", _each(lambda g: g * (1 + 1e-12))),
-        Fault("factor 1 + 1e-6", _each(lambda g: g * (1 + 1e-6))),
-        Fault("NaN", _each(lambda g: g * s.lift(np.array(np.nan))[()])),
+        Fault("sign flip", rule=_each(lambda g: -g)),
+        Fault("zeroed gradient", rule=_each(lambda g: g * 0)),
+        Fault("one element zeroed", rule=_each(_one_zeroed)),
+        Fault("two elements swapped", rule=_each(_two_swapped)),
+        Fault("transposed", rule=_each(_transposed)),
+        Fault("missing un-broadcast", rule=_not_unbroadcast),
+        Fault("dropped fan-out term", rule=_dropped_term),
+        Fault("factor 1 + 1e-12", rule=_each(lambda g: g * (1 + 1e-12))),
+        Fault("factor 1 + 1e-6", rule=_each(lambda g: g * (1 + 1e-6))),
+        Fault("NaN", rule=_each(lambda g: g * s.lift(np.array(np.nan))[()])),
         Fault("stale view", answer=_StaleView()),
         Fault("wrong shape", answer=_spoil_gradient(lambda g: g[None])),
         Fault("wrong dtype", answer=_spoil_gradient(lambda g: g.astype(np.longdouble))),
         Fault("mutated input", answer=_mutated),
         Fault("non-determinism", answer=_unsteady),
+        *(Fault(f"{name} ({mode.title})", mode.name, change=change) for mode in DIRECTED for name, change in CHANGES.items()),
     )
-}
-
-
-def _first_zeroed(tangent: np.ndarray) -> np.ndarray:
-    out = tangent.copy()
-    out.reshape(-1)[:1] = 0
-    return out
-
-
-#: Faults of forward mode by name: what becomes of the tangent.
-TANGENT_FAULTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "sign flip": lambda tangent: -tangent,
-    "zeroed tangent": lambda tangent: tangent * 0,
-    "one element zeroed": _first_zeroed,
-    "factor 1 + 1e-6": lambda tangent: np.asarray(tangent * (1 + 1e-6), tangent.dtype),
-    "NaN": lambda tangent: tangent * np.asarray(np.nan, tangent.dtype),
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..oracle import numbers as s
 from ..oracle import reference
 from ..oracle.program import Program
 from ..oracle.protocol import Answer
@@ -47,6 +48,17 @@ def vjp(program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answe
             np.array(values[-1]),
             [None if g is None else np.array(g, i.data.dtype) for i, g in zip(program.inputs, gradients, strict=True)],
         )
+
+
+def hvp(
+    program: Program, inputs: Sequence[Any], cotangent: np.ndarray, tangents: Sequence[np.ndarray | None]
+) -> list[np.ndarray | None]:
+    """Hessian-vector products: forward over reverse, on dual floats."""
+    with np.errstate(all="ignore"), s.duals():
+        values = forward(program, [s.lift_duals(i.data, v) for i, v in zip(program.inputs, tangents, strict=True)])
+        gradients, _ = backward(program, values, s.lift(cotangent))
+        out = [None if g is None else s.slope(g) for g in gradients]
+    return [None if g is None else g.astype(i.data.dtype) for g, i in zip(out, program.inputs, strict=True)]
 
 
 #: How a program is timed: by the tensor that its users meet.

@@ -1,6 +1,6 @@
-"""The founding tutorial, as examples that run: on the reference, and on MyGrad (``python -m adjudge.tutorial``).
+"""The founding tutorial as examples that run, on the reference and on MyGrad (``python -m adjudge.tutorial``).
 
-Every section is a doctest over ``lib``, the library under examination; the numbers are the tutorial's.
+Every section is a doctest of ``lib``, the library under test; the numbers are the tutorial's.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-#: Sections that need more of a library, or more libraries, than the rest.
+#: Sections that need an optional part of a library, or another library.
 NEEDS = {
     "a convolution slides a kernel over a padded image": "nnet",
     "the derivative of sin(2x) cos(x) exp(-x/3) at 10,000 points makes a picture": "matplotlib",
 }
 
-#: Where a library does not keep what the tutorial promises: what it does instead.
-DEPARTURES = {
+#: What a library does instead of what the tutorial promises.
+KNOWN_DIVERGENCES = {
     ("mygrad", "backward on a constant does nothing at all, to other results neither"): (
         "it clears the graph above the constant, so that another result of the same variable raises InvalidBackprop"
     ),
@@ -51,7 +51,7 @@ TUTORIAL = {
         (array(8.), array(2.))
     """,
     # -- creation --------------------------------------------------------------------------------------------------------------
-    "a tensor holds a number, a list, an array or another tensor, in a dtype of one's choice": """
+    "a tensor holds a number, a list, an array or another tensor, in any dtype": """
         >>> lib.tensor(2.3)
         Tensor(2.3)
         >>> lib.tensor([1.0, 2.0, 3.0], dtype=np.float32)
@@ -93,7 +93,7 @@ TUTORIAL = {
         >>> lib.astensor(x) is x
         True
     """,
-    "random numbers fill a shape, lie in [0, 1), and come again from the same seed": """
+    "random numbers fill a shape, lie in [0, 1), and are the same again from the same seed": """
         >>> lib.random.seed(0)
         >>> x = lib.random.rand(3, 4)
         >>> x.shape, bool((x >= 0).all() and (x < 1).all())
@@ -125,7 +125,7 @@ TUTORIAL = {
         >>> lib.sum(x * y, axis=0)
         Tensor([0.  , 0.75, 1.5 , 2.25, 3.  ])
     """,
-    "every one of them can be differentiated": """
+    "all of these functions can be differentiated": """
         >>> x = lib.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
         >>> y = lib.tensor([[0.0], [1.0], [2.0]])
         >>> lib.sum(x * y).backward()
@@ -195,7 +195,7 @@ TUTORIAL = {
         >>> x.grad
         array(6.)
     """,
-    "a function that was written for arrays can be differentiated as it is": """
+    "a function written for arrays can be differentiated as it is": """
         >>> def entropy(scores):
         ...     p = np.exp(scores - np.max(scores))
         ...     p = p / np.sum(p)
@@ -211,7 +211,7 @@ TUTORIAL = {
         >>> x.grad
         array([ 0.11114097,  0.18791727, -0.29905823])
     """,
-    "backward fills in the gradient of everything that a result came from": """
+    "backward fills in the gradient of everything that a result was computed from": """
         >>> x, y = lib.tensor(2.0), lib.tensor(3.0)
         >>> f = x * y
         >>> loss = f + x - 2
@@ -365,7 +365,7 @@ TUTORIAL = {
         >>> start
         Tensor([2., 4.])
     """,
-    "a result that is no scalar counts as summed": """
+    "backward from a result that is no scalar differentiates its sum": """
         >>> x = lib.linspace(-5, 5, 100)
         >>> (x ** 2).backward()
         >>> x.grad[:4], x.grad[-2:]
@@ -425,14 +425,14 @@ TUTORIAL = {
 
 
 def gradient_step(lib: Any, tensors: Any, learning_rate: float) -> None:
-    """Take a step of gradient descent, in place, on one tensor or several; those without a gradient stay."""
+    """Take a step of gradient descent in place, on one tensor or several; those without a gradient stay as they are."""
     for t in [tensors] if isinstance(tensors, lib.Tensor) else tensors:
         if t.grad is not None:
             t.data -= learning_rate * t.grad
 
 
 def plot_func_and_deriv(lib: Any, x: Any, func: Any) -> tuple[Any, Any]:
-    """Plot a function and its derivative at the points `x`; the figure and its axes."""
+    """Plot a function and its derivative at the points `x`, and return the figure and its axes."""
     x = lib.Tensor(x)
     y = func(x)
     y.backward()
@@ -447,7 +447,7 @@ def plot_func_and_deriv(lib: Any, x: Any, func: Any) -> tuple[Any, Any]:
 
 
 def library(name: str) -> ModuleType | None:
-    """The reference, or MyGrad with its `nnet`; None where it is not installed."""
+    """The reference, or MyGrad with its `nnet`; None if it is not installed."""
     try:
         lib = importlib.import_module({"reference": "adjudge.oracle.reference"}.get(name, name))
         importlib.import_module(f"{lib.__name__}.nnet")
@@ -457,7 +457,7 @@ def library(name: str) -> ModuleType | None:
 
 
 def lacking(lib: ModuleType, section: str) -> str:
-    """What a section needs that is not there; "" if nothing."""
+    """What a section needs and is missing; "" if nothing is."""
     need = NEEDS.get(section, "")
     if need == "nnet":
         return "" if hasattr(lib, "nnet") else f"{lib.__name__} has no nnet"
@@ -465,7 +465,7 @@ def lacking(lib: ModuleType, section: str) -> str:
 
 
 def examine(lib: ModuleType, section: str, folder: Path) -> str:
-    """Run one section; what came out otherwise than written, or ""."""
+    """Run one section, and return doctest's report of what came out differently; "" if nothing did."""
     names = {
         "lib": lib,
         "np": np,
@@ -473,34 +473,34 @@ def examine(lib: ModuleType, section: str, folder: Path) -> str:
         "plot_func_and_deriv": plot_func_and_deriv,
         "picture": folder / f"{lib.__name__}.png",
     }
-    said: list[str] = []
+    report: list[str] = []
     test = doctest.DocTestParser().get_doctest(TUTORIAL[section], names, section, None, 0)
-    doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=said.append)
-    return "".join(said)
+    doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=report.append)
+    return "".join(report)
 
 
 def main() -> int:
-    """Print one line a section, for both libraries."""
+    """Print one line per section, for both libraries."""
     failed = 0
     width = max(map(len, TUTORIAL))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("error")
         libraries = {name: library(name) for name in ("reference", "mygrad")}
         for section in TUTORIAL:
-            words = []
+            outcomes = []
             for name, lib in libraries.items():
                 if lib is None:
-                    words.append(f"{name} not installed")
-                elif lack := lacking(lib, section):
-                    words.append(f"{name} skipped ({lack})")
+                    outcomes.append(f"{name} not installed")
+                elif reason := lacking(lib, section):
+                    outcomes.append(f"{name} skipped ({reason})")
                 elif not examine(lib, section, Path(folder)):
-                    words.append(f"{name} ok")
-                elif (name, section) in DEPARTURES:
-                    words.append(f"{name} departs: {DEPARTURES[name, section]}")
+                    outcomes.append(f"{name} ok")
+                elif (name, section) in KNOWN_DIVERGENCES:
+                    outcomes.append(f"{name} diverges: {KNOWN_DIVERGENCES[name, section]}")
                 else:
-                    words.append(f"{name} FAILED")
+                    outcomes.append(f"{name} FAILED")
                     failed += 1
-            print(f"{section:<{width}}  {', '.join(words)}")
+            print(f"{section:<{width}}  {', '.join(outcomes)}")
     return int(failed > 0)
 
 

@@ -1,5 +1,8 @@
 """What is true, and whether an answer is right."""
 
+if __name__ != "adjudge.oracle":  # found from the checkout's root, where this is only a folder
+    raise ImportError(f"{__name__!r} is a folder of a checkout: the package is adjudge.oracle")
+
 from .certificate import Certificate, Enclosure, certify
 from .judge import VERDICTS, Finding, Judgement, judge
 from .program import Input, Program, ProgramError, Question, Step

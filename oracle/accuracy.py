@@ -93,7 +93,7 @@ def accuracy(judgement: Judgement) -> Accuracy | None:
 
 def _in_ulps(error: np.ndarray, size: np.ndarray, truth: Enclosure) -> np.ndarray:
     with np.errstate(over="ignore"):  # a unit may be the smallest subnormal
-        return np.asarray(error / np.maximum(size * truth.model.ulp, truth.model.loss))
+        return np.asarray(error / np.maximum(size * truth.model.ulp, truth.model.underflow))
 
 
 def _places(

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from .judge import FAILING, Finding, Judgement, judge
-from .numbers import scalars as s
+from . import numbers as s
+from .dtypes import is_float
+from .judge import Judgement, judge
+from .modes import MODES
 from .program import Program, Question
 from .protocol import Backend, Implementation, as_backend
 from .reference.evaluate import backward, forward
-from .tangent import push, slopes
+from .series import push, slopes
+from .verdicts import FAILING, Finding
 
 __all__ = ["Blame", "blame"]
 
@@ -51,7 +54,7 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
     """Judge each step of a failing program by itself.
 
     Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded; for a finding
-    about the tangent also the exact tangents of its operands. The first step is to blame that alone has a finding of the same
+    of a directed mode also the exact tangents of its operands. The first step is to blame that alone has a finding of the same
     verdict, or a graver one about its numbers. Where none has, it is the first that alone fails in another way: a gradient of
     the wrong shape makes others wrong. Where all are right, and the value is wrong or nothing comes back at all, it is the
     step with which that begins: how an operand lies in memory, say, does not show in one alone.
@@ -72,8 +75,7 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
         return Blame(0, program.steps[0].op, question, "the program has one step")
     values = _computed(program, backend)
     cotangents = _cotangents(question)
-    pushed = finding.where == "tangent"
-    tangents = _tangents(question) if pushed else []
+    tangents = _tangents(question) if MODES[finding.mode].directed else []
     otherwise: Blame | None = None
     for number, step in enumerate(program.steps):
         operands = {a: values[a] for a in step.args}
@@ -83,11 +85,11 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
         if cotangent is None or any(v is None for v in operands.values()):
             continue
         alone = _alone(program, number, operands, cotangent, tangents)
-        found = [f for f in judge(alone, backend, tangents=pushed).findings if (f.where == "tangent") == pushed]
-        alike = _alike(found, finding)
+        alone_findings = [f for f in judge(alone, backend, modes=(finding.mode,)).findings if f.mode == finding.mode]
+        alike = _alike(alone_findings, finding)
         if alike is not None:
             return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone", alike)
-        failing = next((f for f in found if f.verdict in FAILING), None)
+        failing = next((f for f in alone_findings if f.verdict in FAILING), None)
         if failing is not None and otherwise is None:
             note = f"step {number} ({step.op}) fails alone, in another way: {failing.verdict}"
             otherwise = Blame(number, step.op, alone, note, failing)
@@ -96,7 +98,7 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
     if finding.where in ("value", "program"):
         for number, step in enumerate(program.steps):
             begun = _beginning(question, number, values, cotangents)
-            if any(f.verdict == finding.verdict for f in judge(begun, backend, tangents=False).findings):
+            if any(f.verdict == finding.verdict for f in judge(begun, backend, modes=("vjp",)).findings):
                 operands = {a: values[a] for a in step.args}
                 alone = _alone(program, number, operands, begun.cotangent, [])
                 return Blame(
@@ -135,7 +137,7 @@ def _computed(program: Program, backend: Backend) -> list[Any]:
         try:
             with np.errstate(all="ignore"):
                 plain = np.asarray(forward(prefix, [i.data for i in program.inputs])[-1])
-                cotangent = np.ones(plain.shape, plain.dtype if plain.dtype.kind == "f" else np.float64)
+                cotangent = np.ones(plain.shape, plain.dtype if is_float(plain.dtype) else np.float64)
                 got = backend.vjp(prefix, [i.materialise() for i in program.inputs], cotangent).value
             values.append(np.asarray(got))
         except Exception:  # a backend that raises leaves nothing to feed later steps with; its own step is judged as a crash
@@ -147,9 +149,9 @@ def _cotangents(question: Question) -> list[Any]:
     """The exact cotangent of every value, rounded to the question's dtype."""
     program = question.program
     try:
-        with s.exact(256):
-            values = forward(program, [s.lift(i.data) for i in program.inputs], s.Branches())
-            _, cotangents = backward(program, values, s.lift(question.cotangent), s.Branches(), poles=True)
+        with s.enclosing(256):
+            values = forward(program, [s.lift(i.data) for i in program.inputs])
+            _, cotangents = backward(program, values, s.lift(question.cotangent), poles=True)
     except s.Undecided:
         return [None] * (len(program.inputs) + len(program.steps))
     return [None if g is None else s.to_float(g).astype(question.cotangent.dtype) for g in cotangents]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -18,11 +19,12 @@ from typing import Any
 import numpy as np
 from flint import arb
 
-from .numbers import scalars as s
+from . import numbers as s
+from .dtypes import float_type
 from .program import Program, Question
 from .reference.evaluate import as_numpy, backward, forward
 
-__all__ = ["Certificate", "Enclosure", "certify"]
+__all__ = ["Certificate", "Enclosure", "Truth", "certify"]
 
 #: Where precision starts, and where raising it is given up. With the bits that flint adds, 112 still fit two machine words;
 #: with 128 an elementary function takes a quarter longer.
@@ -60,29 +62,39 @@ class Model:
     flush: bool
 
     @cached_property
-    def loss(self) -> float:
+    def underflow(self) -> float:
         """What a result near zero may lose absolutely: the smallest subnormal, or where those are flushed, the normal."""
-        limits = np.finfo(self.dtype)
-        return float(limits.tiny if self.flush else limits.smallest_subnormal)
+        limits = float_type(self.dtype)
+        return limits.smallest_normal if self.flush else limits.smallest_subnormal
 
     @cached_property
     def ulp(self) -> float:
         """One unit in the last place, relative to the number."""
-        return 2.0 ** (1 - s.significand(self.dtype)) if self.unit is None else 2 * self.unit
+        return float_type(self.dtype).ulp if self.unit is None else 2 * self.unit
 
     @cached_property
     def sharp_bits(self) -> float:
         """Balls of so many correct bits are sharp, for an allowance is never less than one unit in the last place."""
         return SHARPNESS + 1 - math.log2(self.ulp)
 
-    @cached_property
+    @property
     def largest(self) -> float:
         """The largest finite number."""
-        return float(np.finfo(self.dtype).max)
+        return float_type(self.dtype).largest
+
+    def lost_beside(self, smallest: float) -> float:
+        """What results may lose by underflow where no number is smaller than this: 0 where that is far from the range's end."""
+        return self.underflow if smallest * self.ulp < self.underflow * 2.0**SHARPNESS else 0.0
+
+    def rounding(
+        self, branches: s.Branches, underflow: float, order: int | None = None, matrices: s.Matrices | None = None
+    ) -> AbstractContextManager[s.Branches]:
+        """Context: numbers that enclose every honest computation; with `order`, Taylor series of so many coefficients."""
+        return s.rounding_in(self.dtype, branches, self.unit, underflow, self.flush, order, matrices)
 
 
 #: The few models that there are, each made once.
-_model = lru_cache(maxsize=64)(Model)
+cached_model = lru_cache(maxsize=64)(Model)
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,7 @@ class Enclosure:
     @cached_property
     def residual(self) -> np.ndarray:
         """What the midpoints are beyond `nearest`."""
-        with s.exact(LAST_BITS):
+        with s.enclosing(LAST_BITS):
             return s.to_float(self.balls - s.lift(np.where(np.isfinite(self.nearest), self.nearest, 0.0)))
 
     @property
@@ -131,7 +143,7 @@ class Enclosure:
     @property
     def ill_conditioned(self) -> np.ndarray:
         """Where a wrong answer could hide in the allowance."""
-        narrow = max(self.size * max(CONDITION, self.model.ulp**0.5), 4 * self.model.loss)
+        narrow = max(self.size * max(CONDITION, self.model.ulp**0.5), 4 * self.model.underflow)
         return np.asarray(~(self.allowance <= narrow))
 
     def error(self, observed: np.ndarray) -> np.ndarray:
@@ -145,7 +157,7 @@ def enclose(truths: Sequence[Any], nearest: np.ndarray, honest: Sequence[Any], m
     reach = s.to_float(_abs_upper(flat(honest) - flat(truths)))
     if not np.isfinite(reach).all():
         reach[np.isnan(reach)] = np.inf
-    allowance = reach * (1 + 2.0**-50) + np.maximum(np.abs(nearest) * model.ulp, model.loss)
+    allowance = reach * (1 + 2.0**-50) + np.maximum(np.abs(nearest) * model.ulp, model.underflow)
     if not reach.all():  # zeros that nothing computes are exactly zero in every honest computation
         allowance[(reach == 0) & (nearest == 0)] = 0.0
     out, start = [], 0
@@ -159,6 +171,22 @@ def enclose(truths: Sequence[Any], nearest: np.ndarray, honest: Sequence[Any], m
 def flat(arrays: Sequence[Any]) -> np.ndarray:
     """Balls of several arrays, one after the other."""
     return np.concatenate([np.asarray(x).reshape(-1) for x in arrays])
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of a mode's answer.
+
+    Parameters
+    ----------
+    arrays : tuple of Enclosure or None
+        One per array of the answer; None for constants. Empty where nothing is known.
+    trouble : str
+        Why nothing is known; "" where something is.
+    """
+
+    arrays: tuple[Enclosure | None, ...]
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,9 +218,10 @@ class Certificate:
     choices: tuple[Certificate, ...] = ()
     trouble: str = ""
     branches: s.Branches = field(default_factory=s.Branches, repr=False)
-    series: dict[int, Any] = field(
-        default_factory=dict, init=False, repr=False
-    )  # the Taylor series that were run, by precision
+    #: The Taylor series that were run, by precision: empty it to run them again.
+    series_cache: dict[int, Any] = field(default_factory=dict, init=False, repr=False)
+    #: What is true in the directed modes, by what makes it: empty it to find it again.
+    truths_cache: dict[Any, Truth] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def decided(self) -> bool:
@@ -210,31 +239,43 @@ class Certificate:
         return tuple(c.gradients for c in self.choices)
 
     @cached_property
-    def lossy(self) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...]]:
-        """How far an answer may be off by loss of digits alone: bounds for the value, and for each gradient.
+    def lossy(self) -> tuple[np.ndarray | None, ...]:
+        """How far an answer may be off by loss of digits alone: a bound for the value, and one for each input's gradient.
 
         The principle, stated once: an error is loss of digits when rounding explains it, that is when every value the
         program computes or is given may be off by `LOSSY_ULPS` units in the last place, every result may underflow, and
         value and gradient come from the formulas that textbooks have.
         """
-        assert self.value is not None
+        program, blur = self.question.program, self.blur
+        with self.rounding():
+            values = forward(program, [x * blur for x in lifted(program)], after=lambda x: x * blur, textbook=True)
+            pulled, _ = backward(program, values, self.cotangent, textbook=True, poles=True)
+        return self.reach([values[-1], *pulled], (self.value, *self.gradients))
+
+    @property
+    def cotangent(self) -> Any:
+        """The question's cotangent in the context that holds, as an implementation may take it."""
+        return rounded_cotangent(self.question.cotangent, self.model, s.lift(self.question.cotangent))
+
+    @property
+    def blur(self) -> arb:
+        """A factor that a number is off by which is off by `LOSSY_ULPS` units in the last place."""
+        return arb(1, LOSSY_ULPS * self.model.ulp)
+
+    def rounding(self, order: int | None = None) -> AbstractContextManager[s.Branches]:
+        """Context: numbers that enclose honest computations of this program, its comparisons decided as in the truth."""
         branches = s.Branches(script=self.branches.script, decided=self.branches.decided)
-        model = self.model
-        with s.working(model.dtype, branches, model.unit, model.loss, model.flush) as run:
-            blur = arb(1, LOSSY_ULPS * model.ulp)
-            inputs = [x * blur for x in lifted(self.question.program)]
-            values = forward(self.question.program, inputs, run, after=lambda x: x * blur, textbook=True)
-            cotangent = _rounded(self.question.cotangent, model, s.lift(self.question.cotangent))
-            pulled, _ = backward(self.question.program, values, cotangent, run, textbook=True, poles=True)
-        with s.exact(self.bits):
-            value = s.to_float(_abs_upper(np.asarray(values[-1] - self.value.balls)))
-            bounds = tuple(
-                None if truth is None else s.to_float(_abs_upper(np.asarray(p - truth.balls)))
-                for p, truth in zip(pulled, self.gradients, strict=True)
-            )
-        ulps = [None if e is None else np.abs(e.nearest) * model.ulp for e in (self.value, *self.gradients)]
-        widened = [None if b is None else np.nan_to_num(b + u, nan=np.inf) for b, u in zip((value, *bounds), ulps, strict=True)]
-        return widened[0], tuple(widened[1:])
+        return self.model.rounding(branches, self.model.underflow, order)
+
+    def reach(self, rough: Sequence[Any], truths: Sequence[Enclosure | None]) -> tuple[np.ndarray | None, ...]:
+        """How far the farthest points of some balls lie from the truth, and a unit in the last place; infinite if unknown."""
+        with s.enclosing(self.bits):
+            pairs = zip(rough, truths, strict=True)
+            far = [None if e is None else s.to_float(_abs_upper(np.asarray(x - e.balls))) for x, e in pairs]
+        return tuple(
+            None if x is None or e is None else np.nan_to_num(x + np.abs(e.nearest) * self.model.ulp, nan=np.inf)
+            for x, e in zip(far, truths, strict=True)
+        )
 
 
 def lifted(program: Program) -> list[Any]:
@@ -274,14 +315,14 @@ def certify(
     if isinstance(question, Program):
         question = as_question(question, cotangent)
     dtype = question.program.working_dtype
-    model = _model(dtype, unit, flush)
-    first = _certify_branch(question, model, s.Branches())
+    model = cached_model(dtype, unit, flush)
+    first = _certify_branch(question, model)
     ties = first.branches.ties
     if not ties or first.trouble:
         return first
     if math.prod(ties) > MOST_BRANCHES:
         return _unknown(question, model, f"{len(ties)} exact ties: too many branches to span the subdifferential")
-    every = [_certify_branch(question, model, s.Branches(script=choice)) for choice in itertools.product(*map(range, ties))]
+    every = [_certify_branch(question, model, choice) for choice in itertools.product(*map(range, ties))]
     troubled = next((c for c in every if c.trouble), None)
     if troubled is not None:
         return troubled
@@ -302,55 +343,76 @@ def _unknown(question: Question, model: Model, trouble: str) -> Certificate:
     return Certificate(question, model, 0, None, tuple(None for _ in question.program.inputs), trouble=trouble)
 
 
-def _certify_branch(question: Question, model: Model, branches: s.Branches) -> Certificate:
-    """The certificate for one script of branches at ties."""
-    program = question.program
-    inputs, cotangent = lifted(program), s.lift(question.cotangent)
-    bits, honest, poles = FIRST_BITS, None, False
-    matrices: s.Matrices = {}
-    while bits <= LAST_BITS:
-        attempt = s.Branches(script=branches.script)
-        try:
-            with s.exact(bits, attempt, matrices):
-                values = forward(program, inputs, attempt)
-                gradients, cotangents = backward(program, values, cotangent, attempt)
-                if not finite(gradients):
-                    poles = True
-                    gradients, cotangents = backward(program, values, cotangent, attempt, poles=True)
-        except s.Undecided:
-            bits *= 2
-            continue
+@dataclass
+class _Attempts:
+    """Attempts at the certificate for one script of branches at ties, at rising precision."""
+
+    question: Question
+    model: Model
+    script: Sequence[int]
+    honest: list[Any] | None = None
+    poles: bool = False
+    matrices: s.Matrices = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.inputs, self.cotangent = lifted(self.question.program), s.lift(self.question.cotangent)
+
+    def attempt(self, bits: int) -> Certificate | None:
+        """The certificate at a precision; None where that is too low."""
+        program, branches = self.question.program, s.Branches(script=self.script)
+        with s.enclosing(bits, branches, self.matrices):
+            values = forward(program, self.inputs)
+            gradients, cotangents = backward(program, values, self.cotangent)
+            if not finite(gradients):
+                self.poles = True
+                gradients, cotangents = backward(program, values, self.cotangent, poles=True)
         wanted = [n for n, g in enumerate(gradients) if g is not None]
         truths = [values[-1], *(gradients[n] for n in wanted)]
         nearest = s.to_float(flat(truths))
-        if honest is None:
-            if not finite(truths if poles else truths[:1]):
-                return _unknown(question, model, "not differentiable here, or outside the domain")
-            between = [*values[len(inputs) : -1], *cotangents[len(inputs) : -1]]
-            between = [x for x in between if x is not cotangent]
-            span = span_of([nearest, question.cotangent, *(i.data for i in program.inputs)], truths, between)
-            if span[1] > model.largest:
-                return _unknown(question, model, f"a value of the program is beyond the range of {model.dtype}")
-            replay = s.Branches(script=attempt.script, decided=attempt.decided)
-            loss = model.loss if span[0] * model.ulp < model.loss * 2.0**SHARPNESS else 0.0
-            with s.working(model.dtype, replay, model.unit, loss, model.flush, matrices=matrices) as run:
-                rough = forward(program, inputs, run)
-                pulled, _ = backward(program, rough, _rounded(question.cotangent, model, cotangent), run, poles=poles)
-            if replay.doubtful:
-                return _unknown(question, model, "rounding decides which branch a comparison takes")
-            honest = [rough[-1], *(pulled[n] for n in wanted)]
-        with s.exact(bits):
-            enclosed = enclose(truths, nearest, honest, model)
-        if all(e.sharp for e in enclosed):
-            found: list[Enclosure | None] = [None] * len(gradients)
-            for n, e in zip(wanted, enclosed[1:], strict=True):
-                found[n] = e
-            return Certificate(question, model, bits, enclosed[0], tuple(found), branches=attempt)
-        bits *= 2
-    return _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
+        if self.honest is None:
+            if trouble := self._ranges(values, cotangents, truths, nearest, branches):
+                return _unknown(self.question, self.model, trouble)
+            assert self.honest is not None
+        with s.enclosing(bits):
+            enclosed = enclose(truths, nearest, self.honest, self.model)
+        if not all(e.sharp for e in enclosed):
+            return None
+        by_input: list[Enclosure | None] = [None] * len(gradients)
+        for n, e in zip(wanted, enclosed[1:], strict=True):
+            by_input[n] = e
+        return Certificate(self.question, self.model, bits, enclosed[0], tuple(by_input), branches=branches)
+
+    def _ranges(
+        self, values: list[Any], cotangents: list[Any], truths: list[Any], nearest: np.ndarray, branches: s.Branches
+    ) -> str:
+        """Find the answers of all honest computations, once; or why there is no telling."""
+        program, model = self.question.program, self.model
+        if not finite(truths if self.poles else truths[:1]):
+            return "not differentiable here, or outside the domain"
+        between = [*values[len(self.inputs) : -1], *cotangents[len(self.inputs) : -1]]
+        between = [x for x in between if x is not self.cotangent]
+        span = span_of([nearest, self.question.cotangent, *(i.data for i in program.inputs)], truths, between)
+        if span[1] > model.largest:
+            return f"a value of the program is beyond the range of {model.dtype}"
+        replay = s.Branches(script=branches.script, decided=branches.decided)
+        with model.rounding(replay, model.lost_beside(span[0]), matrices=self.matrices):
+            rough = forward(program, self.inputs)
+            pulled, _ = backward(
+                program, rough, rounded_cotangent(self.question.cotangent, model, self.cotangent), poles=self.poles
+            )
+        if replay.doubtful:
+            return "rounding decides which branch a comparison takes"
+        self.honest = [rough[-1], *(g for g in pulled if g is not None)]
+        return ""
 
 
-def _rounded(cotangent: np.ndarray, model: Model, exact: Any) -> Any:
+def _certify_branch(question: Question, model: Model, script: Sequence[int] = ()) -> Certificate:
+    """The certificate for one script of branches at ties."""
+    found = s.at_rising_precision(_Attempts(question, model, script).attempt, FIRST_BITS, LAST_BITS)
+    return found or _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
+
+
+def rounded_cotangent(cotangent: np.ndarray, model: Model, exact: Any) -> Any:
     """The cotangent, lifted, as an implementation may take it that works in a narrower dtype than the cotangent has."""
     if cotangent.dtype == model.dtype:
         return exact

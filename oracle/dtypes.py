@@ -14,7 +14,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-__all__ = ["FLOATS", "NAMES", "FloatType", "float_type", "is_float", "is_number", "narrowest", "promoted", "simple_dtype"]
+__all__ = [
+    "FLOATS", "NAMES", "TINY", "FloatType", "float_type", "is_float", "is_integer", "is_number", "is_real", "narrowest",
+    "promoted", "simple_dtype",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class FloatType:
 
 
 def _row(dtype: Any, near: float, reach: float) -> FloatType:
-    limits = ml_dtypes.finfo(dtype)
+    limits = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
     smallest, largest = float(limits.smallest_normal), float(limits.max)
     return FloatType(
         np.dtype(dtype), int(limits.nmant) + 1, largest, smallest, float(limits.smallest_subnormal),
@@ -75,6 +78,8 @@ FLOATS = {
     )
 }
 NAMES = tuple(FLOATS)
+#: The smallest normal float64: what to divide by in place of 0.
+TINY = FLOATS["float64"].smallest_normal
 
 
 @cache
@@ -97,13 +102,24 @@ def simple_dtype(name: Any) -> np.dtype:
     TypeError
         If neither NumPy nor `ml_dtypes` has it.
     """
-    return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
+    dtype: np.dtype = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+    return dtype
 
 
 @cache
 def is_float(dtype: np.dtype) -> bool:
     """Whether numbers of this dtype can have gradients here: one of `FLOATS`."""
     return dtype.name in FLOATS
+
+
+def is_real(dtype: np.dtype) -> bool:
+    """Whether this is a float dtype of any width, one that cannot be certified (longdouble) included."""
+    return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def is_integer(dtype: np.dtype) -> bool:
+    """Whether this is an integer dtype, bool not included."""
+    return dtype.kind in "iu"
 
 
 @cache
@@ -120,8 +136,8 @@ def narrowest(dtypes: Iterable[np.dtype]) -> np.dtype:
     >>> narrowest([np.dtype("float32"), np.dtype("int8"), np.dtype("float16")])
     dtype('float16')
     """
-    floats = [dtype for dtype in dtypes if is_float(dtype)]
-    return min(floats, key=lambda dtype: float_type(dtype).significand, default=np.dtype(np.float64))
+    floats = [float_type(dtype) for dtype in dtypes if is_float(dtype)]
+    return min(floats, key=lambda row: row.significand, default=FLOATS["float64"]).dtype
 
 
 def promoted(*given: Any) -> np.dtype:

@@ -3,79 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .certificate import CONDITION, Certificate, Enclosure, certify
-from .program import Input, Question, letter
-from .protocol import Answer, Backend, Implementation, Unsupported, as_backend
-from .reference.evaluate import as_numpy
-from .tangent import certify_tangent, directions_in_dtype, lossy_tangent
+from .certificate import CONDITION, Certificate, Enclosure, Truth, certify
+from .contract import ask_twice, raised, same, unchanged
+from .dtypes import TINY
+from .kinks import Subdifferential
+from .modes import DIRECTED, MODES, Mode, Reply
+from .program import Question, letter
+from .protocol import Answer, Backend, Implementation, as_backend
+from .series import directions_in_dtype
+from .verdicts import FAILING, GRAVITY, HARMLESS, VERDICTS, Finding, gravest
 
-__all__ = ["FAILING", "VERDICTS", "Finding", "Judgement", "judge"]
-
-#: Every verdict, the gravest first, with what it means.
-VERDICTS = {
-    "crash": "the implementation raised an exception",
-    "contract": "shape, dtype, a changed or shared input, or two runs that differ",
-    "non-finite": "NaN or infinity where the truth is finite",
-    "wrong": "farther from the truth than any rounding explains",
-    "outside subdifferential": "at a kink, and not even a Clarke subgradient",
-    "lossy": "the right formula, but digits are lost",
-    "undecided": "the truth is not known well enough to judge",
-    "unsupported": "the implementation does not have this",
-    "correct": "within the allowance",
-}
-#: The verdicts that fail the gate.
-FAILING = ("crash", "contract", "non-finite", "wrong", "outside subdifferential")
-GRAVITY = {verdict: number for number, verdict in enumerate(VERDICTS)}
-
-#: The linear-programming solver's own feasibility tolerance (HiGHS), in units of the spread between vertices.
-FEASIBILITY = 1e-7
-#: The status by which `scipy.optimize.linprog` says that no point satisfies the constraints.
-INFEASIBLE = 2
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One reason for a verdict.
-
-    Parameters
-    ----------
-    verdict : str
-        One of `VERDICTS`.
-    where : str
-        "value", "gradient of a", "tangent", "input a" or "program".
-    reason : str
-        One sentence.
-    index : tuple of int, optional
-        The worst element.
-    got, expected, error, allowance : float
-        Of that element.
-    bits_lost : float
-        log2 of the error in units in the last place.
-    """
-
-    verdict: str
-    where: str
-    reason: str
-    index: tuple[int, ...] = ()
-    got: float = math.nan
-    expected: float = math.nan
-    error: float = math.nan
-    allowance: float = math.nan
-    bits_lost: float = 0.0
+__all__ = ["FAILING", "GRAVITY", "VERDICTS", "Finding", "Judgement", "certificate_for", "judge"]
 
 
 @dataclass(frozen=True)
 class Judgement:
     """What the judge says of one answer: the gravest finding's verdict, and all findings.
 
-    `tangent` is what is said of forward mode, whatever that is; None where it was not asked.
+    Parameters
+    ----------
+    question : Question
+    certificate : Certificate
+    verdict : str
+        The gravest finding's, or "correct".
+    findings : tuple of Finding
+    worst_ulp : float
+        The largest error of value and gradients, in units in the last place.
+    gradients : tuple
+        What the backend gave, completed with zeros.
+    modes : mapping
+        For each directed mode that was asked the gravest finding, whatever it is.
     """
 
     question: Question
@@ -84,7 +48,7 @@ class Judgement:
     findings: tuple[Finding, ...]
     worst_ulp: float = 0.0
     gradients: tuple[Any, ...] = ()
-    tangent: Finding | None = None
+    modes: Mapping[str, Finding] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -94,16 +58,16 @@ class Judgement:
     @property
     def worst(self) -> Finding | None:
         """The gravest finding."""
-        return min(self.findings, key=lambda f: GRAVITY[f.verdict], default=None)
+        return gravest(self.findings)
 
 
 def judge(
     question: Question,
     backend: Backend | Implementation | ModuleType,
     certificate: Certificate | None = None,
-    tangents: bool = True,
+    modes: Sequence[str] = tuple(MODES),
 ) -> Judgement:
-    """Ask a backend and judge its answer, in forward mode as well where it has that.
+    """Ask a backend and judge its answer, in every mode that it has.
 
     Parameters
     ----------
@@ -112,69 +76,19 @@ def judge(
         See `adjudge.oracle.protocol`.
     certificate : Certificate, optional
         If it is known already.
-    tangents : bool
-        Whether forward mode is asked, too.
+    modes : sequence of str
+        Which of `adjudge.oracle.modes.MODES` are asked; reverse mode always is.
     """
     backend = as_backend(backend)
     if certificate is None:
         certificate = certificate_for(question, backend)
-    try:
-        answer, findings = _ask(question, backend)
-    except Exception as problem:  # whatever a backend raises is its verdict
-        finding, answer = _raised(problem, "program"), None
-        judgement = Judgement(question, certificate, finding.verdict, (finding,))
-    with np.errstate(all="ignore"):
-        if answer is not None:
-            judgement = _judged(question, certificate, answer, findings)
-        if tangents and backend.jvp is not None and certificate.decided and judgement.verdict != "unsupported":
-            return _with_tangent(judgement, backend, None if answer is None else np.asarray(answer.value))
+    judgement, value = _in_reverse(question, backend, certificate)
+    if certificate.decided and judgement.verdict != "unsupported":
+        with np.errstate(all="ignore"):
+            for mode in DIRECTED:
+                if mode.name in modes and mode.ways(backend):
+                    judgement = _with_mode(judgement, mode, backend, value)
     return judgement
-
-
-def _raised(problem: Exception, where: str) -> Finding:
-    """The finding that an exception is."""
-    verdict = "unsupported" if isinstance(problem, Unsupported) else "crash"
-    said = str(problem).strip().splitlines()
-    reason = said[0] if verdict == "unsupported" and said else f"{type(problem).__name__}: {said[0] if said else ''}"
-    return Finding(verdict, where, reason)
-
-
-def _judged(question: Question, certificate: Certificate, answer: Answer, findings: list[Finding]) -> Judgement:
-    """The judgement of an answer, given what already stands against it."""
-    worst = 0.0
-    gradients = _completed(question, answer.gradients)
-    arrays = [("value", np.asarray(answer.value))] + [
-        (f"gradient of {letter(n)}", g) for n, g in enumerate(gradients) if g is not None
-    ]
-    absent = {f"gradient of {letter(n)}" for n, g in enumerate(answer.gradients) if g is None}
-    shapely = not any(f.verdict == "contract" and "shape" in f.reason for f in findings)
-    if not certificate.decided:
-        findings.append(Finding("undecided", "program", certificate.trouble))
-    elif shapely:
-        at_kink, free = _off_the_hull(certificate, gradients) if certificate.kink else ({}, {})
-        enclosures = [certificate.value, *(e for e in certificate.gradients if e is not None)]
-        lossy: list[Any] | None = None
-        for number, ((name, got), truth) in enumerate(zip(arrays, enclosures, strict=True)):
-            assert truth is not None
-            if name in at_kink:
-                findings.append(at_kink[name])
-                continue
-            error = np.where(free[name], 0.0, truth.error(got)) if name in free else truth.error(got)
-            outside = ~(error <= truth.allowance)
-            worst = max(worst, _ulps(error, truth))
-            if not outside.any():
-                if truth.ill_conditioned.any():
-                    findings.append(_ill_conditioned(name, truth))
-                continue
-            if name in absent:
-                findings.append(Finding("contract", name, f"no gradient where one of shape {got.shape} is due"))
-                continue
-            if lossy is None:
-                bounds = certificate.lossy
-                lossy = [bounds[0], *(b for b in bounds[1] if b is not None)]
-            findings.append(_classify(name, got, truth, error, outside, lossy[number], certificate))
-    verdict = min((f.verdict for f in findings), key=GRAVITY.__getitem__, default="correct")
-    return Judgement(question, certificate, verdict, tuple(findings), worst, tuple(gradients))
 
 
 def certificate_for(question: Question, backend: Backend) -> Certificate:
@@ -183,92 +97,40 @@ def certificate_for(question: Question, backend: Backend) -> Certificate:
     return certify(question, unit=backend.unit_roundoff.get(dtype), flush=backend.flushes_subnormals)
 
 
-# -- asking, and the contract --------------------------------------------------------------------------------------------------
+# -- reverse mode --------------------------------------------------------------------------------------------------------------
 
 
-def _ask(question: Question, backend: Backend) -> tuple[Answer, list[Finding]]:
-    """Two answers to the same question on fresh inputs; the first one, and what breaks the contract."""
-    answers: list[list[np.ndarray]] = []
-    findings: list[Finding] = []
-    given = None
-    for _ in range(2):
-        inputs = [i.materialise() for i in question.program.inputs]
-        cotangent = np.array(question.cotangent)
-        with np.errstate(all="ignore"):
-            answer = backend.vjp(question.program, inputs, cotangent)
-        answers.append([np.array(a) for a in _arrays(answer)])
-        if given is None:
-            given = answer
-            findings += _contract(question, answer, inputs, cotangent, backend)
-    assert given is not None
-    if not _all_same(answers[0], answers[1]):
-        findings.append(Finding("contract", "program", "two runs on the same inputs give different answers"))
-    if not _all_same(answers[0], _arrays(given)):
-        findings.append(Finding("contract", "program", "the first answer changed when the second was computed"))
-    return given, findings
+def _in_reverse(question: Question, backend: Backend, certificate: Certificate) -> tuple[Judgement, np.ndarray | None]:
+    """The judgement of value and gradients, and the value that the backend gave, if any."""
+    try:
+        answer, findings = ask_twice(question, backend)
+    except Exception as problem:  # whatever a backend raises is its verdict
+        finding = raised(problem, "program")
+        return Judgement(question, certificate, finding.verdict, (finding,)), None
+    with np.errstate(all="ignore"):
+        return _judged(question, certificate, answer, findings), np.asarray(answer.value)
 
 
-def _arrays(answer: Answer) -> list[np.ndarray]:
-    return [np.asarray(answer.value), *(np.asarray(g) for g in answer.gradients if g is not None)]
-
-
-def _all_same(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> bool:
-    return len(first) == len(second) and all(_same(a, b) for a, b in zip(first, second, strict=True))
-
-
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    a, b = np.asarray(a), np.asarray(b)
-    return a.shape == b.shape and a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
-
-
-def _contract(
-    question: Question, answer: Answer, inputs: Sequence[Any], cotangent: np.ndarray, backend: Backend
-) -> list[Finding]:
-    program, out = question.program, []
-
-    def broken(where: str, reason: str) -> None:
-        out.append(Finding("contract", where, reason))
-
-    if len(answer.gradients) != len(program.inputs):
-        broken(
-            "program", f"{len(answer.gradients)} gradients for {len(program.inputs)} inputs: the shape of the answer is wrong"
-        )
-        return out
-    value = np.asarray(answer.value)
-    if value.shape != question.cotangent.shape:
-        broken("value", f"shape {value.shape} where {question.cotangent.shape} is due")
-    elif backend.numpy_dtypes and value.dtype != (expected := as_numpy(program)).dtype:
-        broken("value", f"dtype {value.dtype} where NumPy gives {expected.dtype}")
-    for n, (i, fresh, g) in enumerate(zip(program.inputs, inputs, answer.gradients, strict=True)):
-        name = f"gradient of {letter(n)}"
-        if isinstance(fresh, np.ndarray) and not _same_bits(fresh, i):
-            broken(f"input {letter(n)}", "the input was changed")
-        elif isinstance(fresh, np.ndarray) and fresh.flags.writeable != (i.layout not in ("read-only", "broadcast")):
-            broken(f"input {letter(n)}", f"the input was made {'writeable' if fresh.flags.writeable else 'read-only'}")
-        if i.constant:
-            continue
-        if g is None:
-            continue
-        if not isinstance(g, np.ndarray):
-            broken(name, f"a {type(g).__name__} where an array is due")
-            continue
-        if g.shape != i.data.shape:
-            broken(name, f"shape {g.shape} where {i.data.shape} is due")
-        elif g.dtype != i.data.dtype:
-            broken(name, f"dtype {g.dtype} where {i.data.dtype} is due")
-        for m, other in enumerate(inputs):
-            if isinstance(other, np.ndarray) and np.may_share_memory(g, other):
-                broken(name, f"it shares memory with input {letter(m)}")
-        for m, other in enumerate(answer.gradients[:n]):
-            if isinstance(other, np.ndarray) and g.size and np.may_share_memory(g, other):
-                broken(name, f"it shares memory with the gradient of {letter(m)}")
-    if not _same(cotangent, question.cotangent):
-        broken("cotangent", "the cotangent that was handed over was changed")
-    return out
-
-
-def _same_bits(array: np.ndarray, i: Input) -> bool:
-    return array.shape == i.data.shape and array.dtype == i.data.dtype and array.tobytes() == i.data.tobytes()
+def _judged(question: Question, certificate: Certificate, answer: Answer, findings: list[Finding]) -> Judgement:
+    """The judgement of an answer, given what already stands against it."""
+    worst = 0.0
+    gradients = _completed(question, answer.gradients)
+    shapely = not any(f.verdict == "contract" and "shape" in f.reason for f in findings)
+    if not certificate.decided:
+        findings.append(Finding("undecided", "program", certificate.trouble))
+    elif shapely:
+        at_kink: dict[int, Finding] = {}
+        free: dict[int, np.ndarray] = {}
+        if certificate.kink:
+            kink = Subdifferential(certificate)
+            at_kink, free = kink.findings(gradients), {n: kink.free[n] for n in kink.shown(gradients)}
+        numbers, worst = _compared(
+            MODES["vjp"], certificate, MODES["vjp"].certify(certificate), Reply([answer.value, *answer.gradients]),
+            settled={1 + n: finding for n, finding in at_kink.items()}, free={1 + n: mask for n, mask in free.items()},
+        )  # fmt: skip
+        findings += numbers
+    verdict = min((f.verdict for f in findings), key=GRAVITY.__getitem__, default="correct")
+    return Judgement(question, certificate, verdict, tuple(findings), worst, tuple(gradients))
 
 
 def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
@@ -279,82 +141,155 @@ def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
     return out
 
 
-# -- forward mode --------------------------------------------------------------------------------------------------------------
-
-#: What is said of a tangent that stands against nobody: the judgement of value and gradients stays as it is.
-HARMLESS = ("undecided", "unsupported", "correct")
+# -- the directed modes --------------------------------------------------------------------------------------------------------
 
 
-def _with_tangent(judgement: Judgement, backend: Backend, value: np.ndarray | None) -> Judgement:
-    """The judgement, once the backend has been asked for the tangent; `value` is what its reverse mode gave, if anything."""
-    question, certificate = judgement.question, judgement.certificate
-    certified = certify_tangent(certificate)
-    if certified.truth is None:
-        return replace(judgement, tangent=Finding("undecided", "tangent", certified.trouble))
-    inputs, directions = [i.materialise() for i in question.program.inputs], directions_in_dtype(certificate)
-    try:
-        assert backend.jvp is not None
-        pushed = backend.jvp(question.program, inputs, [None if v is None else np.array(v) for v in directions or ()])
-    except Exception as problem:  # whatever a backend raises is its verdict
-        said = _raised(problem, "tangent")
-    else:
-        said = _said_of_tangent(certificate, certified.truth, pushed, inputs, value)
-    if said.verdict in HARMLESS:
-        return replace(judgement, tangent=said)
-    verdict = min(judgement.verdict, said.verdict, key=GRAVITY.__getitem__)
-    return replace(judgement, verdict=verdict, findings=(*judgement.findings, said), tangent=said)
+def _with_mode(judgement: Judgement, mode: Mode, backend: Backend, value: np.ndarray | None) -> Judgement:
+    """The judgement, once the backend has answered in a directed mode; `value` is what its reverse mode gave, if anything."""
+    certificate = judgement.certificate
+    truth = mode.certify(certificate)
+    if truth.trouble:
+        undecided = Finding("undecided", mode.places(judgement.question.program)[0], truth.trouble, mode=mode.name)
+        return replace(judgement, modes={**judgement.modes, mode.name: undecided})
+    findings = [_answered(mode, way, function, certificate, truth, value) for way, function in mode.ways(backend).items()]
+    finding = gravest(findings)
+    assert finding is not None
+    judgement = replace(judgement, modes={**judgement.modes, mode.name: finding})
+    if finding.verdict in HARMLESS:
+        return judgement
+    verdict = min(judgement.verdict, finding.verdict, key=GRAVITY.__getitem__)
+    return replace(judgement, verdict=verdict, findings=(*judgement.findings, finding))
 
 
-def _said_of_tangent(
-    certificate: Certificate, truth: Enclosure, pushed: Any, inputs: Sequence[Any], value: np.ndarray | None
+def _answered(
+    mode: Mode, way: str, function: Callable[..., Any], certificate: Certificate, truth: Truth, value: np.ndarray | None
 ) -> Finding:
-    """The gravest finding about a value and its tangent."""
-    program = certificate.question.program
-    beside, got = pushed
-    if not isinstance(got, np.ndarray):
-        return Finding("contract", "tangent", f"a {type(got).__name__} where an array is due")
-    if got.shape != truth.nearest.shape:
-        return Finding("contract", "tangent", f"shape {got.shape} where {truth.nearest.shape} is due")
-    if got.dtype != np.asarray(beside).dtype:
-        return Finding("contract", "tangent", f"dtype {got.dtype} beside a value of dtype {np.asarray(beside).dtype}")
-    for n, (i, fresh) in enumerate(zip(program.inputs, inputs, strict=True)):
-        if isinstance(fresh, np.ndarray) and not _same_bits(fresh, i):
-            return Finding("contract", "tangent", f"input {letter(n)} was changed")
-    error = truth.error(got)
-    outside = ~(error <= truth.allowance)
-    found = []
-    if outside.any():
-        found.append(_classify("tangent", got, truth, error, outside, lossy_tangent(certificate, truth, error), certificate))
-    elif truth.ill_conditioned.any():
-        found.append(_ill_conditioned("tangent", truth))
-    if value is None or not _same(np.asarray(beside), value):
-        found += _beside_the_tangent(certificate, np.asarray(beside))
-    return min(found, key=lambda f: GRAVITY[f.verdict], default=Finding("correct", "tangent", "within the allowance"))
+    """The gravest finding about one answer in a directed mode; "correct" where there is none."""
+    question = certificate.question
+    inputs, cotangent = [i.materialise() for i in question.program.inputs], np.array(question.cotangent)
+    along = [None if v is None else np.array(v) for v in directions_in_dtype(certificate) or ()]
+    place = mode.places(question.program)[0]
+    try:
+        reply = mode.ask(function, question, inputs, cotangent, along)
+    except Exception as problem:  # whatever a backend raises is its verdict
+        finding = raised(problem, place, mode.name)
+    else:
+        broken = _broken(mode, question, reply, inputs, cotangent)
+        findings = [broken] if broken is not None else _compared(mode, certificate, truth, reply)[0]
+        if broken is None and reply.value is not None and (value is None or not same(np.asarray(reply.value), value)):
+            findings += _value_beside(certificate, mode, np.asarray(reply.value))
+        finding = gravest(findings) or Finding("correct", place, "within the allowance", mode=mode.name)
+    return finding if not way or finding.verdict == "correct" else replace(finding, reason=f"{finding.reason} ({way})")
 
 
-def _beside_the_tangent(certificate: Certificate, value: np.ndarray) -> list[Finding]:
-    """What stands against the value that forward mode gives, where it is another one than that of reverse mode."""
-    truth = certificate.value
+def _broken(mode: Mode, question: Question, reply: Reply, inputs: Sequence[Any], cotangent: np.ndarray) -> Finding | None:
+    """What breaks the contract, if anything does."""
+    names, due = mode.places(question.program), mode.due(question, reply)
+    if len(reply.arrays) != len(due):
+        reason = f"{len(reply.arrays)} arrays for {len(due)} inputs: the shape of the answer is wrong"
+        return Finding("contract", names[0], reason, mode=mode.name)
+    for name, got, (shape, dtype) in zip(names, reply.arrays, due, strict=True):
+        if got is None and len(due) == len(question.program.inputs):
+            continue
+        if not isinstance(got, np.ndarray):
+            return Finding("contract", name, f"a {type(got).__name__} where an array is due", mode=mode.name)
+        if got.shape != shape:
+            return Finding("contract", name, f"shape {got.shape} where {shape} is due", mode=mode.name)
+        if got.dtype != dtype:
+            beside = f"dtype {got.dtype} " + (
+                f"beside a value of dtype {dtype}" if reply.value is not None else f"where {dtype} is due"
+            )
+            return Finding("contract", name, beside, mode=mode.name)
+    for n, (i, fresh) in enumerate(zip(question.program.inputs, inputs, strict=True)):
+        if isinstance(fresh, np.ndarray) and not unchanged(fresh, i):
+            return Finding("contract", names[0], f"input {letter(n)} was changed", mode=mode.name)
+    if not same(cotangent, question.cotangent):
+        return Finding("contract", names[0], "the cotangent that was handed over was changed", mode=mode.name)
+    return None
+
+
+def _value_beside(certificate: Certificate, mode: Mode, value: np.ndarray) -> list[Finding]:
+    """What stands against the value that comes along with a derivative, where it is another one than that of reverse mode."""
+    truth, place = certificate.value, mode.places(certificate.question.program)[0]
     assert truth is not None
     if value.shape != truth.nearest.shape:
-        return [Finding("contract", "tangent", f"the value beside it has shape {value.shape}, not {truth.nearest.shape}")]
+        reason = f"the value beside it has shape {value.shape}, not {truth.nearest.shape}"
+        return [Finding("contract", place, reason, mode=mode.name)]
     error = truth.error(value)
     outside = ~(error <= truth.allowance)
     if not outside.any():
         return []
-    bounds = certificate.lossy[0]
-    assert bounds is not None
-    found = _classify("tangent", value, truth, error, outside, bounds, certificate)
-    return [replace(found, reason=f"the value beside it: {found.reason}")]
+    bound = certificate.lossy[0]
+    assert bound is not None
+    finding = _classify(place, value, truth, error, outside, bound)
+    return [replace(finding, reason=f"the value beside it: {finding.reason}", mode=mode.name)]
 
 
 # -- numbers -------------------------------------------------------------------------------------------------------------------
 
 
+def _compared(
+    mode: Mode,
+    certificate: Certificate,
+    truth: Truth,
+    reply: Reply,
+    settled: Mapping[int, Finding] | None = None,
+    free: Mapping[int, np.ndarray] | None = None,
+) -> tuple[list[Finding], float]:
+    """What stands against the numbers of an answer, and their largest error in units in the last place.
+
+    Parameters
+    ----------
+    settled : mapping of int to Finding
+        Arrays of the answer that are judged already.
+    free : mapping of int to ndarray
+        Elements that need not be compared.
+    """
+    settled, free, worst = settled or {}, free or {}, 0.0
+    arrays = [
+        None if expected is None else np.zeros(expected.nearest.shape) if given is None else np.asarray(given)
+        for given, expected in zip(reply.arrays, truth.arrays, strict=True)
+    ]
+    errors = [
+        None if expected is None or got is None or number in settled else _error(expected, got, free.get(number))
+        for number, (got, expected) in enumerate(zip(arrays, truth.arrays, strict=True))
+    ]
+    bounds: Sequence[np.ndarray | None] | None = None
+    findings: list[Finding] = []
+    for number, name in enumerate(mode.places(certificate.question.program)):
+        got, expected, error = arrays[number], truth.arrays[number], errors[number]
+        if number in settled:
+            findings.append(settled[number])
+        if got is None or expected is None or error is None:
+            continue
+        outside = ~(error <= expected.allowance)
+        worst = max(worst, _ulps(error, expected))
+        if not outside.any():
+            if expected.ill_conditioned.any():
+                findings.append(_ill_conditioned(name, expected))
+        elif reply.arrays[number] is None:
+            what = name.split(" ")[0]
+            findings.append(Finding("contract", name, f"no {what} where one of shape {got.shape} is due"))
+        else:
+            bounds = mode.lossy(certificate, truth, errors) if bounds is None else bounds
+            bound = bounds[number]
+            assert bound is not None
+            findings.append(_classify(name, got, expected, error, outside, bound))
+    return [replace(finding, mode=mode.name) for finding in findings], worst
+
+
+def _error(expected: Enclosure, got: np.ndarray, free: np.ndarray | None) -> np.ndarray:
+    """How far an array is off, but for the elements that need not be compared."""
+    error = expected.error(got)
+    return error if free is None else np.where(free, 0.0, error)
+
+
 def _ulps(error: np.ndarray, truth: Enclosure) -> float:
     """The largest error in units in the last place, of elements that are not mostly cancellation."""
     size = np.abs(truth.nearest)
-    units = np.where(truth.allowance <= size * CONDITION, error / np.maximum(size * truth.model.ulp, truth.model.loss), 0.0)
+    units = np.where(
+        truth.allowance <= size * CONDITION, error / np.maximum(size * truth.model.ulp, truth.model.underflow), 0.0
+    )
     return float(np.nan_to_num(units, nan=0.0, posinf=1e300).max(initial=0.0))
 
 
@@ -371,7 +306,7 @@ def _first(mask: np.ndarray) -> tuple[int, ...]:
 
 
 def _classify(
-    name: str, got: np.ndarray, truth: Enclosure, error: np.ndarray, outside: np.ndarray, lossy: np.ndarray, c: Certificate
+    name: str, got: np.ndarray, truth: Enclosure, error: np.ndarray, outside: np.ndarray, lossy: np.ndarray
 ) -> Finding:
     """The finding of the worst element of one array."""
     unusable = outside & ~np.isfinite(got)
@@ -379,13 +314,13 @@ def _classify(
     if unusable.any():
         verdict, place = "non-finite", _first(unusable)
     elif (outside & ~explained).any():
-        excess = np.where(outside & ~explained, error / np.maximum(truth.allowance, np.finfo(np.float64).tiny), -1.0)
+        excess = np.where(outside & ~explained, error / np.maximum(truth.allowance, TINY), -1.0)
         verdict, place = "wrong", tuple(int(i) for i in np.unravel_index(np.argmax(excess), excess.shape))
     else:
-        relative = np.where(explained, error / np.maximum(np.abs(truth.nearest), np.finfo(np.float64).tiny), -1.0)
+        relative = np.where(explained, error / np.maximum(np.abs(truth.nearest), TINY), -1.0)
         verdict, place = "lossy", tuple(int(i) for i in np.unravel_index(np.argmax(relative), relative.shape))
     off, expected = float(error[place]), float(truth.nearest[place])
-    units = off / max(abs(expected) * c.model.ulp, c.model.loss)
+    units = off / max(abs(expected) * truth.model.ulp, truth.model.underflow)
     lost = math.log2(units) if 1 < units < math.inf else 0.0
     reason = {
         "non-finite": f"{got[place]} where the truth is {expected:.6g}",
@@ -393,71 +328,3 @@ def _classify(
         "lossy": f"{lost:.0f} bits lost: the textbook formula rounds that much",
     }[verdict]
     return Finding(verdict, name, reason, place, float(got[place]), expected, off, float(truth.allowance[place]), lost)
-
-
-def _off_the_hull(certificate: Certificate, gradients: Sequence[Any]) -> tuple[dict[str, Finding], dict[str, np.ndarray]]:
-    """What stands against the gradients at a kink where its one-sided gradients differ, and where that is.
-
-    There each element must lie between the vertices, and all of them together in the vertices' convex hull, but for the
-    allowance; within what loss of digits explains they are lossy. Elsewhere all vertices agree, and the gradient is judged as
-    everywhere.
-    """
-    allowed = _at_vertices(certificate, lambda c, n: c.gradients[n].allowance)  # type: ignore[union-attr]
-    stacks = _at_vertices(certificate, lambda c, n: c.gradients[n].nearest)  # type: ignore[union-attr]
-    shown = {n: np.asarray(g) for n, g in enumerate(gradients) if g is not None and np.shape(g) == stacks[n].shape[1:]}
-    free = {n: stacks[n].max(0) - stacks[n].min(0) > 2 * allowed[n].min(0) for n in shown}
-    out = _outside(shown, stacks, free, {n: room.max(0) for n, room in allowed.items()})
-    if out and all(np.isfinite(g[free[n]]).all() for n, g in shown.items()):
-        lossy = _at_vertices(certificate, lambda c, n: c.lossy[1][n])
-        if not _outside(shown, stacks, free, {n: room.max(0) for n, room in lossy.items()}):
-            out = {
-                n: replace(f, verdict="lossy", reason="at a kink: the textbook formula rounds that much")
-                for n, f in out.items()
-            }
-    return {f.where: f for f in out.values()}, {f"gradient of {letter(n)}": mask for n, mask in free.items()}
-
-
-def _at_vertices(certificate: Certificate, of: Callable[[Certificate, int], Any]) -> dict[int, np.ndarray]:
-    """What each choice of branches says of the gradient of each variable, stacked."""
-    return {n: np.stack([of(c, n) for c in certificate.choices]) for n in certificate.question.program.variables}
-
-
-def _outside(
-    shown: dict[int, np.ndarray], stacks: dict[int, np.ndarray], free: dict[int, np.ndarray], rooms: dict[int, np.ndarray]
-) -> dict[int, Finding]:
-    """What lies outside the hull of the vertices by more than there is room."""
-    out: dict[int, Finding] = {}
-    for n, g in shown.items():
-        low, high, room = stacks[n].min(0), stacks[n].max(0), rooms[n]
-        got = g.astype(np.float64)
-        outside = free[n] & ~((got >= low - room) & (got <= high + room))
-        if outside.any():
-            place = _first(outside)
-            verdict = "outside subdifferential" if np.isfinite(got[place]) else "non-finite"
-            reason = f"{got[place]:.6g} where a subgradient lies in [{low[place]:.6g}, {high[place]:.6g}]"
-            out[n] = Finding(
-                verdict, f"gradient of {letter(n)}", reason, place, float(got[place]), allowance=float(room[place])
-            )
-    if out or not any(mask.any() for mask in free.values()):
-        return out
-
-    def together(arrays: dict[int, np.ndarray]) -> np.ndarray:
-        return np.concatenate([arrays[n][..., free[n]] for n in shown], axis=-1)
-
-    corners, target, room = together(stacks), together({n: g.astype(np.float64) for n, g in shown.items()}), together(rooms)
-    width = corners.max(0) - corners.min(0)
-    matrix, room = (corners / width).T, room / width + FEASIBILITY
-    from scipy.optimize import linprog  # takes half a second to load, and is seldom needed
-
-    found = linprog(
-        np.zeros(matrix.shape[1]),
-        A_ub=np.concatenate([matrix, -matrix]),
-        b_ub=np.concatenate([target / width + room, room - target / width]),
-        A_eq=np.ones((1, matrix.shape[1])),
-        b_eq=[1.0],
-    )
-    if found.status == INFEASIBLE:
-        first = next(n for n in shown if free[n].any())
-        name = f"gradient of {letter(first)}"
-        out[first] = Finding("outside subdifferential", name, "no convex combination of the one-sided gradients gives this")
-    return out

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .dtypes import NAMES, is_float, is_number, narrowest, simple_dtype
+
 __all__ = ["Input", "Program", "ProgramError", "Question", "Step", "decode_index", "encode_index"]
 
 KINDS = ("array", "number", "list")
@@ -33,7 +35,7 @@ class Input:
     Parameters
     ----------
     data : ndarray
-        Any shape; float16, float32, float64, an integer type or bool.
+        Any shape; a float dtype of `adjudge.oracle.dtypes.FLOATS`, an integer type or bool.
     constant : bool
         Whether no gradient is asked for it. Only float inputs can have gradients: others are always constant.
     kind : {"array", "number", "list"}
@@ -55,9 +57,11 @@ class Input:
         if self.layout not in LAYOUTS:
             raise ProgramError(f"input layout {self.layout!r} is not one of {', '.join(LAYOUTS)}")
         object.__setattr__(self, "data", np.asarray(self.data))
-        if self.data.dtype.kind not in "fiub" or self.data.dtype.itemsize > 8:
-            raise ProgramError(f"an input of dtype {self.data.dtype} cannot be certified: use float16/32/64, integers or bool")
-        if self.kind != "array" or self.data.dtype.kind != "f":
+        if not is_number(self.data.dtype):
+            raise ProgramError(
+                f"an input of dtype {self.data.dtype} cannot be certified: use {', '.join(NAMES)}, integers or bool"
+            )
+        if self.kind != "array" or not is_float(self.data.dtype):
             object.__setattr__(self, "constant", True)
 
     def materialise(self) -> Any:
@@ -154,9 +158,8 @@ class Program:
     @property
     def working_dtype(self) -> np.dtype:
         """The narrowest float dtype that takes part: what an honest computation can be held to."""
-        floats = [x.data.dtype for x in self.inputs if x.kind == "array" and x.data.dtype.kind == "f"]
-        floats += [np.dtype(s.params["dtype"]) for s in self.steps if s.params.get("dtype")]
-        return min(floats, key=lambda d: d.itemsize, default=np.dtype(np.float64))
+        arrays = [x.data.dtype for x in self.inputs if x.kind == "array"]
+        return narrowest([*arrays, *(simple_dtype(s.params["dtype"]) for s in self.steps if s.params.get("dtype"))])
 
     def with_inputs(self, arrays: Sequence[np.ndarray]) -> Program:
         """The same steps on other data."""
@@ -244,7 +247,7 @@ class Question:
     cotangent : ndarray
         Of the shape of the program's value; a float array.
     directions : tuple
-        One tangent an input, of its shape (None for constants): the direction along which the Taylor leg looks.
+        One tangent per input, of its shape (None for constants): the direction along which the Taylor leg looks.
     """
 
     program: Program
@@ -304,7 +307,7 @@ def as_tuple(value: Any) -> Any:
 def array_to_json(array: np.ndarray) -> dict[str, Any]:
     """``{"dtype", "shape", "data"}`` with data flat; NaN and infinities as strings."""
     flat = array.ravel(order="C").tolist()
-    if array.dtype.kind == "f":
+    if is_float(array.dtype):
         flat = [v if math.isfinite(v) else str(v) for v in flat]
     return {"dtype": str(array.dtype), "shape": list(array.shape), "data": flat}
 
@@ -312,7 +315,7 @@ def array_to_json(array: np.ndarray) -> dict[str, Any]:
 def array_from_json(tree: Mapping[str, Any]) -> np.ndarray:
     """Inverse of `array_to_json`."""
     try:
-        dtype = np.dtype(tree["dtype"])
+        dtype = simple_dtype(tree["dtype"])
     except TypeError as problem:
         raise ProgramError(f"dtype {tree['dtype']!r} is not one NumPy knows") from problem
     data, shape = tree["data"], tuple(tree["shape"])

@@ -99,7 +99,7 @@ class Language:
     vjp, jvp : str
         Functions ``def vjp({inputs}, cotangent):`` and ``def jvp({inputs}, {tangents}):``, which give the value and a list of
         one gradient per variable (perhaps None), or the value and its tangent. Slots: ``{inputs}``, ``{variables}`` and
-        ``{tangents}`` (called ``along_a``, ...) with commas; ``{variable_tuple}`` and ``{tangent_tuple}``; ``{out}`` for the last
+        ``{tangents}`` (called ``along_a``, ...) with commas; ``{variable_tuple}``, ``{tangent_tuple}``; ``{out}`` for the last
         value; ``{leaves}`` and ``{steps}`` on lines of their own; and a line with ``{x}`` is repeated for each variable.
     hvp : mapping of str to str
         Functions ``def hvp({inputs}, cotangent, {tangents}):``, which give a list of one product per variable (perhaps None);

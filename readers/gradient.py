@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from flint import arb
 
+from ..oracle import numbers as s
 from ..oracle.certificate import Certificate, as_question, certify
+from ..oracle.dtypes import float_type, is_float, is_number
 from ..oracle.judge import Finding, judge
 from ..oracle.legs import exact_differences, taylor
-from ..oracle.numbers import scalars as s
 from ..oracle.program import Program, letter
 from ..oracle.protocol import Answer, Backend
 from ..oracle.reference.evaluate import as_numpy, backward, find, forward, step_pull
@@ -78,15 +78,16 @@ def gradient(f: Callable[..., Any], *arrays: Any) -> list[Any]:
     given = _floats(arrays)
     program = trace(f, given)
     if program is None:
-        return [None if x.dtype.kind != "f" else np.zeros_like(x) for x in given]
-    ways = [_rounded(program, choice, len(given)) for choice in _choices(program)]
+        return [np.zeros_like(x) if is_float(x.dtype) else None for x in given]
+    roundings = [_Rounding(program, choice, len(given)) for choice in _choices(program)]
+    ways = [rounding.gradients() for rounding in roundings]
     for way in ways[1:]:
         for n, (first, other) in enumerate(zip(ways[0], way, strict=True)):
             if first is not None and (first != other).any():
                 place = tuple(np.argwhere(first != other)[0].tolist())
                 raise NotCertified(
-                    f"{_tied(program)} is not differentiable here: the gradient of argument {n} at {place} may be "
-                    f"{min(first[place], other[place]):.6g} or {max(first[place], other[place]):.6g}"
+                    f"{_tied(program, roundings[0].branches)} is not differentiable here: the gradient of argument {n} "
+                    f"at {place} may be {min(first[place], other[place]):.6g} or {max(first[place], other[place]):.6g}"
                 )
     return ways[0]
 
@@ -94,9 +95,9 @@ def gradient(f: Callable[..., Any], *arrays: Any) -> list[Any]:
 def _floats(arrays: Sequence[Any]) -> list[np.ndarray]:
     given = [np.asarray(a) for a in arrays]
     for n, x in enumerate(given):
-        if x.dtype.kind not in "fiub" or x.dtype.itemsize > 8:
+        if not is_number(x.dtype):
             raise TypeError(f"argument {n} is of {x.dtype}: it must be float16, float32 or float64; convert it")
-    if not any(x.dtype.kind == "f" for x in given):
+    if not any(is_float(x.dtype) for x in given):
         kinds = ", ".join(str(x.dtype) for x in given) or "no arguments"
         raise TypeError(f"nothing to differentiate by among {kinds}: give floats, 2.0 for 2")
     return given
@@ -108,60 +109,68 @@ def _floats(arrays: Sequence[Any]) -> list[np.ndarray]:
 def _pulled_back(program: Program, bits: int, script: Sequence[int] = ()) -> tuple[Any, list[Any], s.Branches]:
     """Value and gradients on balls; `Undecided` where they do not decide a comparison."""
     branches = s.Branches(script=script)
-    with s.exact(bits, branches):
-        values = forward(program, [s.lift(i.data) for i in program.inputs], branches)
+    with s.enclosing(bits, branches):
+        values = forward(program, [s.lift(i.data) for i in program.inputs])
         ones = s.lift(np.ones(values[-1].shape))
-        return values[-1], backward(program, values, ones, branches, poles=True)[0], branches
-
-
-def _at_rising_precision(program: Program, script: Sequence[int] = ()) -> Iterator[tuple[Any, list[Any], s.Branches, int]]:
-    bits = FIRST_BITS
-    while bits <= LAST_BITS:
-        with suppress(s.Undecided):
-            yield *_pulled_back(program, bits, script), bits
-        bits *= 2
+        return values[-1], backward(program, values, ones, poles=True)[0], branches
 
 
 def _choices(program: Program) -> Iterator[tuple[int, ...]]:
     """Every choice of branches at exact ties: one, empty, where nothing ties."""
-    for *_, branches, _ in _at_rising_precision(program):
-        if math.prod(branches.ties) > MOST_BRANCHES:
-            raise NotCertified(f"{_tied(program)} is at a tie in {len(branches.ties)} places: no gradient is unique there")
-        return itertools.product(*map(range, branches.ties))
-    raise NotCertified(f"two numbers that are compared agree to {LAST_BITS} bits: which is larger cannot be decided")
+    branches = s.at_rising_precision(lambda bits: _pulled_back(program, bits)[2], FIRST_BITS, LAST_BITS)
+    if branches is None:
+        raise NotCertified(f"two numbers that are compared agree to {LAST_BITS} bits: which is larger cannot be decided")
+    if math.prod(branches.ties) > MOST_BRANCHES:
+        raise NotCertified(
+            f"{_tied(program, branches)} is at a tie in {len(branches.ties)} places: no gradient is unique there"
+        )
+    return itertools.product(*map(range, branches.ties))
 
 
-def _tied(program: Program) -> str:
+def _tied(program: Program, branches: s.Branches) -> str:
     """The ops whose operands tie."""
-    *_, branches, _ = next(_at_rising_precision(program))
     return " and ".join(dict.fromkeys(program.steps[place[0]].op for place in branches.chosen))
 
 
-def _rounded(program: Program, script: Sequence[int], arguments: int) -> list[Any]:
-    """The gradients by the first inputs, correctly rounded."""
-    at: tuple[int, ...] = ()
-    for value, gradients, _, bits in _at_rising_precision(program, script):
+@dataclass
+class _Rounding:
+    """Attempts at rounding the gradients by the first inputs correctly, for one choice of branches."""
+
+    program: Program
+    script: Sequence[int]
+    arguments: int
+    branches: s.Branches = field(default_factory=s.Branches)
+    undecided: tuple[int, ...] = ()
+
+    def attempt(self, bits: int) -> list[Any] | None:
+        """The gradients; None where balls of so many bits leave open how an element rounds."""
+        value, gradients, self.branches = _pulled_back(self.program, bits, self.script)
         if not s.finite(value).all():
-            raise NotCertified(_where_it_breaks(program, bits) or "the value is not finite")
+            raise NotCertified(_where_it_breaks(self.program, bits) or "the value is not finite")
         out: list[Any] = []
-        for n, (balls, i) in enumerate(zip(gradients[:arguments], program.inputs, strict=False)):
+        for n, (balls, i) in enumerate(zip(gradients[: self.arguments], self.program.inputs, strict=False)):
             if balls is None:
                 out.append(None)
                 continue
             if not s.finite(balls).all():
-                raise NotCertified(_where_it_breaks(program, bits) or f"the gradient of argument {n} is not finite")
-            with s.exact(bits):
+                raise NotCertified(_where_it_breaks(self.program, bits) or f"the gradient of argument {n} is not finite")
+            with s.enclosing(bits):
                 ends = [_nearest(np.asarray(end(np.asarray(balls))), i.data.dtype) for end in (_lower, _upper)]
             if (ends[0] != ends[1]).any():
-                at = (n, *np.argwhere(ends[0] != ends[1])[0].tolist())
-                break
+                self.undecided = (n, *np.argwhere(ends[0] != ends[1])[0].tolist())
+                return None
             out.append(ends[0])
-        else:
-            return out
-    raise NotCertified(
-        f"the gradient of argument {at[0]} at {at[1:]} lies so near the middle between two floats that {LAST_BITS} bits do not "
-        "decide which is nearest"
-    )
+        return out
+
+    def gradients(self) -> list[Any]:
+        """The gradients by the first inputs, correctly rounded."""
+        rounded = s.at_rising_precision(self.attempt, FIRST_BITS, LAST_BITS)
+        if rounded is not None:
+            return rounded
+        raise NotCertified(
+            f"the gradient of argument {self.undecided[0]} at {self.undecided[1:]} lies so near the middle between two floats "
+            f"that {LAST_BITS} bits do not decide which is nearest"
+        )
 
 
 _lower, _upper = np.frompyfunc(arb.lower, 1, 1), np.frompyfunc(arb.upper, 1, 1)
@@ -172,26 +181,27 @@ def _nearest(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
     Examples
     --------
-    >>> with s.exact(200):
+    >>> with s.enclosing(200):
     ...     just_above = arb(1) + arb(2) ** -24 + arb(2) ** -60
     >>> _nearest(np.array(just_above, dtype=object), np.dtype("float32")), np.float32(float(just_above))
     (array(1.0000001, dtype=float32), np.float32(1.0))
     """
-    limits = np.finfo(dtype)
-    lowest = int(limits.minexp) - int(limits.nmant)  # the exponent of the smallest subnormal
+    row = float_type(dtype)
+    (smallest, largest), places = row.exponents, row.significand - 1
+    lowest = smallest - places  # the exponent of the smallest subnormal
 
     def nearest(x: arb) -> float:
         mantissa, exponent = (int(part) for part in x.mid().man_exp())
         if not mantissa:
             return 0.0
-        last = max(exponent + abs(mantissa).bit_length() - 1 - int(limits.nmant), lowest)
+        last = max(exponent + abs(mantissa).bit_length() - 1 - places, lowest)
         shift = min(last - exponent, abs(mantissa).bit_length() + 2)  # of so many bits, none is left
         if shift > 0:
             whole, rest = divmod(abs(mantissa), 1 << shift)
             whole += 2 * rest > (1 << shift) or (2 * rest == (1 << shift) and whole % 2)
         else:
             whole = abs(mantissa) << -shift
-        if whole.bit_length() + last > int(limits.maxexp):
+        if whole.bit_length() + last > largest:
             return math.copysign(math.inf, mantissa)
         return math.copysign(math.ldexp(whole, last), mantissa) if whole else 0.0
 
@@ -201,7 +211,7 @@ def _nearest(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _where_it_breaks(program: Program, bits: int) -> str:
     """The first step whose value, or else whose derivative, is not finite, and what stands there."""
-    with s.exact(bits):
+    with s.enclosing(bits):
         values = forward(program, [s.lift(i.data) for i in program.inputs])
         first = len(program.inputs)
         for n, i in enumerate(program.inputs):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..oracle.dtypes import is_real, simple_dtype
 from ..oracle.program import Input, Program, Step
 from ..oracle.reference.graph import Node
 from ..oracle.reference.tensors import POSITIVE, Tensor, record
@@ -55,7 +56,7 @@ class Traced(Tensor):
 
     def astype(self, dtype: Any, casting: Any = "unsafe", copy: bool = True, *, constant: bool | None = None) -> Tensor:
         """The same values as floats of another width."""
-        if np.dtype(dtype).kind != "f":
+        if not is_real(simple_dtype(dtype)):
             return Traced(self._known(f"astype({np.dtype(dtype).name})"), dtype=dtype)
         return record(POSITIVE, (self,), {"dtype": np.dtype(dtype).name}, constant)
 

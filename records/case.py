@@ -13,9 +13,9 @@ import numpy as np
 
 from ..oracle.judge import VERDICTS, Finding, Judgement
 from ..oracle.legs import Witness
+from ..oracle.modes import MODES
 from ..oracle.program import ProgramError, Question, array_from_json, array_to_json, letter
 from ..oracle.reference import OPS, UnknownOp
-from ..oracle.tangent import certify_tangent
 from .lockstep import HistoryCase
 from .records import plain
 
@@ -79,7 +79,7 @@ class Bounds:
             for name, e in zip(names, truths, strict=True)
         ]
         if finding is not None and finding.where == "tangent":
-            truth = certify_tangent(certificate).truth
+            truth = next(iter(MODES["jvp"].certify(certificate).arrays), None)
             about = () if truth is None else (truth.nearest, _about_nearest(truth, finding))
             return cls(tuple(expected), tuple(allowance), tangent=about)
         if not certificate.kink:

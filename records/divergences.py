@@ -34,7 +34,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from ..oracle.lockstep import ACTS, ASPECTS, TAGS, Departure, act, replay
+from ..oracle.lockstep import ACTS, ASPECTS, TAGS, Divergence, act, replay
 
 __all__ = ["KnownDeparture", "LedgerError", "Mark", "departures_of", "in_versions", "is_line"]
 
@@ -82,7 +82,7 @@ class Mark:
     tags: frozenset[str] = frozenset()
     line: str = ""
 
-    def fits(self, departure: Departure) -> bool:
+    def fits(self, departure: Divergence) -> bool:
         """Whether a departure bears it."""
         return (
             departure.aspect in self.aspects
@@ -122,7 +122,7 @@ class KnownDeparture:
         """Whether this version of the library has it."""
         return in_versions(version, self.versions)
 
-    def explains(self, departure: Departure) -> bool:
+    def explains(self, departure: Divergence) -> bool:
         """Whether a departure is this one."""
         return any(mark.fits(departure) for mark in self.when)
 

@@ -36,7 +36,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..oracle.certificate import as_question
 from ..oracle.judge import FAILING
-from ..oracle.lockstep import Departure
+from ..oracle.lockstep import Divergence
 from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
 from ..oracle.reference import OPS, UnknownOp
 from .case import Case, read_case
@@ -232,7 +232,7 @@ class Ledger:
         """
         return next((e for e in self.applying(version) if e.explains(facts)), None)
 
-    def departure(self, seen: Departure, version: str) -> KnownDeparture | None:
+    def departure(self, seen: Divergence, version: str) -> KnownDeparture | None:
         """The first known departure that explains one that was seen with this version of the library."""
         return next((e for e in self.departures if e.applies(version) and e.explains(seen)), None)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..oracle.judge import VERDICTS
-from ..oracle.lockstep import Departure
+from ..oracle.lockstep import Divergence
 from ..oracle.program import ProgramError
 from .divergences import is_line
 from .records import plain
@@ -67,7 +67,7 @@ class HistoryCase:
 
     @classmethod
     def of(
-        cls, departure: Departure, backend: str, versions: Mapping[str, str], *, id: str = "", spec: str = ""
+        cls, departure: Divergence, backend: str, versions: Mapping[str, str], *, id: str = "", spec: str = ""
     ) -> HistoryCase:
         """The case of a departure."""
         pair = departure.aspect in ("identity", "memory")

@@ -1,4 +1,4 @@
-"""What to ask: the catalogue of ops with their domains, and strategies for arrays, parameters, programs and questions."""
+"""What to ask: a catalogue of ops, strategies for arrays, programs and questions about them, and scripts of tensors."""
 
 from . import catalogue
 from .arrays import arrays

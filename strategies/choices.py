@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import numpy as np
 from hypothesis import strategies as st
 
-__all__ = ["Choose"]
+__all__ = ["Choices"]
 
 T = TypeVar("T")
 
 #: Hypothesis draws integers uniformly up to here, and prefers small and round ones beyond; bytes are uniform.
 _UNIFORM = 256
-#: A seed of four bytes, and after it three bytes an override.
+#: A seed of four bytes, followed by three bytes per override.
 _SEED, _OVERRIDE = 4, 3
 _ENTROPY = st.binary(min_size=_SEED, max_size=_SEED + 3 * _OVERRIDE)
 
@@ -29,38 +29,38 @@ def _below(n: int) -> st.SearchStrategy[int]:
     return st.binary(min_size=size, max_size=size).map(lambda drawn: int.from_bytes(drawn) % n)
 
 
-class Choose:
-    """Choices from Hypothesis, with as few draws as will do.
+class Choices:
+    """Choices made by Hypothesis, with as few draws as possible.
 
     Parameters
     ----------
     draw : callable
-        What ``st.composite`` hands to its function. A choice shrinks towards the first entry of its table.
+        What ``st.composite`` passes to its function. A choice shrinks towards the first entry of its table.
     """
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self.draw = draw
 
-    def below(self, n: int) -> int:
+    def integer(self, n: int) -> int:
         """An integer from 0 to n - 1."""
         return int(self.draw(_below(n))) if n > 1 else 0
 
-    def of(self, table: Sequence[T]) -> T:
+    def sampled_from(self, table: Sequence[T]) -> T:
         """An entry of a table."""
-        return table[self.below(len(table))]
+        return table[self.integer(len(table))]
 
-    def rarely(self, n: int) -> bool:
+    def once_in(self, n: int) -> bool:
         """True once in n times; False is simpler."""
-        return self.below(n) == n - 1
+        return self.integer(n) == n - 1
 
     def entropy(self) -> tuple[np.random.Generator, list[int]]:
-        """A generator whose seed is drawn, for data that need not shrink number by number; and a list of overrides.
+        """A generator whose seed is drawn, for data that need not shrink number by number, and a list of overrides.
 
         Returns
         -------
         rng : Generator
         codes : list of int
-            Often empty, at most three: each below 2**24, to say what to override, and where. They shrink away first.
+            Often empty, at most three: each below 2**24, saying what to override, and where. They shrink away first.
         """
         drawn = self.draw(_ENTROPY)
         codes = [int.from_bytes(drawn[j : j + _OVERRIDE]) for j in range(_SEED, len(drawn) - _OVERRIDE + 1, _OVERRIDE)]

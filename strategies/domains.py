@@ -1,4 +1,4 @@
-"""Domains: where an op is defined and smooth, as text that people read and a test that live values pass or fail."""
+"""Domains: where an op is defined and smooth, written as text, and tested on live values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["NEAR", "SAFE", "Domain"]
+__all__ = ["SAFE", "Domain"]
 
-#: How close a number of our own choosing may come to a singular point in each dtype, so that slopes there stay finite.
-NEAR = {"float64": 1e-9, "float32": 1e-9, "float16": 1e-2}
-#: How close a computed number may come.
+#: How close a computed number may come to a singular point, so that slopes there stay finite.
 SAFE = 1 / 64
-#: Angles beyond this are left out: one rounding of them moves the result too far to say anything.
+#: Larger angles are left out: rounding one once moves the result too far to say anything about it.
 _WIDEST_ANGLE = 1e4
 
 _INTERVAL = re.compile(r"([\[(])(\S+), (\S+)([\])])")
@@ -28,9 +26,9 @@ class Domain:
     Parameters
     ----------
     text : str
-        Intervals joined by "or": a round bracket at a finite end says that the end is singular, and is kept away from.
-        "sin != 0" and "cos != 0" keep away from poles. "integers" before an interval, and "booleans", are for operands
-        that have no gradient.
+        Intervals joined by "or". A round bracket at a finite end means that the end is singular, and that numbers keep a
+        distance from it. "sin != 0" and "cos != 0" keep a distance from poles. "integers" before an interval, and
+        "booleans", are for operands that have no gradient.
 
     Examples
     --------
@@ -43,17 +41,19 @@ class Domain:
     text: str
 
     def __post_init__(self) -> None:
-        """Refuse what nobody could read."""
+        """Refuse a text that is no domain."""
         if not (_intervals(self.text) or self.text == "booleans" or self.text.endswith(" != 0")):
-            raise ValueError(f"domain {self.text!r} is no interval such as '(0, inf)', 'sin != 0', 'cos != 0' or 'booleans'")
+            raise ValueError(
+                f"domain {self.text!r} is no interval such as '(0, inf)', nor 'sin != 0', 'cos != 0' or 'booleans'"
+            )
 
     @property
     def whole(self) -> bool:
-        """Whether only integers or booleans are meant: an operand without gradient."""
+        """Whether it holds only integers or booleans, for an operand without a gradient."""
         return self.text.startswith(("integers", "booleans"))
 
     def inside(self, x: object, margin: float = 1e-9) -> np.ndarray:
-        """Where `x` is in the domain, and farther than `margin` from its singular ends."""
+        """Where `x` is in the domain, and at least `margin` away from its singular ends."""
         at = np.asarray(x, np.float64)
         if self.text == "booleans":
             return np.asarray((at == 0) | (at == 1))
@@ -66,7 +66,7 @@ class Domain:
         return inside & (at == np.floor(at)) if self.whole else inside & np.isfinite(at)
 
     def contains(self, x: object, margin: float = 1e-9) -> bool:
-        """Whether all of `x` is inside."""
+        """Whether all of `x` is inside, in the sense of `inside`."""
         return bool(self.inside(x, margin).all())
 
     def numbers(self, grid: int, span: int) -> np.ndarray:
@@ -76,10 +76,9 @@ class Domain:
 
 @cache
 def _intervals(text: str) -> tuple[tuple[float, float, int, int], ...]:
-    found = _INTERVAL.findall(text)
     return tuple(
         (float(low), float(high), int(left == "(" and low != "-inf"), int(right == ")" and high != "inf"))
-        for left, low, high, right in found
+        for left, low, high, right in _INTERVAL.findall(text)
     )
 
 

@@ -1,4 +1,4 @@
-"""Kinks on show: a fixed table of programs at points where implementations choose, put to a backend once a run."""
+"""Kinks: how far operands are from the points where an op is not differentiable, and a table of programs at such points."""
 
 from __future__ import annotations
 
@@ -10,12 +10,79 @@ import numpy as np
 
 from ..oracle.program import Input, Program
 
-__all__ = ["SHOWN", "Shown"]
+__all__ = ["AT_ZERO", "BOUNDS", "HINGE", "KINK_TABLE", "MARGIN", "ORDER", "TIE", "WITHIN", "Kink", "KinkRow"]
+
+
+# -- where an op has kinks -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kink:
+    """Where an op is not differentiable, or compares its operands.
+
+    Parameters
+    ----------
+    gap : callable
+        ``gap(*operands, **params)``: how far the operands are from a kink, for each place where they can meet one.
+    between_operands : bool
+        Whether kinks are where one operand meets another, elementwise.
+    smooth : bool
+        Whether the op is differentiable there all the same, and only compares.
+    """
+
+    gap: Callable[..., np.ndarray]
+    between_operands: bool = False
+    smooth: bool = False
+
+
+def _gap_to_zero(x: Any, **params: Any) -> np.ndarray:
+    """The magnitude of each element."""
+    return np.asarray(np.abs(x)).ravel()
+
+
+def _gap_of_pairs(*operands: Any, **params: Any) -> np.ndarray:
+    """The distance of every two operands, elementwise."""
+    together = np.broadcast_arrays(*operands)
+    return np.concatenate([np.abs(np.subtract(a, b, dtype=float)).ravel() for j, a in enumerate(together) for b in together[:j]])
+
+
+def _gap_within(x: Any, **params: Any) -> np.ndarray:
+    """The distances between neighbours in the sorted array."""
+    return np.asarray(np.diff(np.sort(x, axis=None)))
+
+
+def _gap_to_bounds(x: Any, lower_bound: float = -1, upper_bound: float = 1) -> np.ndarray:
+    """The distance to the nearer of two bounds."""
+    return np.asarray(np.minimum(np.abs(x - lower_bound), np.abs(x - upper_bound))).ravel()
+
+
+def _gap_to_hinge(x: Any, labels: Any, hinge: float = 1.0) -> np.ndarray:
+    """How far the labelled score's lead over each other score is from the hinge."""
+    others = np.arange(x.shape[1]) != labels[:, None]
+    lead = x - np.take_along_axis(x, labels[:, None].astype(int), 1)
+    return np.asarray(np.abs(lead + hinge)[others])
+
+
+def _gap_to_margin(x1: Any, x2: Any, y: Any, margin: float) -> np.ndarray:
+    """How far the lead of one operand over the other is from the margin."""
+    return np.asarray(np.abs(margin - np.reshape(y, (-1,) + (1,) * (x1.ndim - 1)) * (x1 - x2))).ravel()
+
+
+AT_ZERO = Kink(_gap_to_zero)
+TIE = Kink(_gap_of_pairs, between_operands=True)
+ORDER = Kink(_gap_of_pairs, between_operands=True, smooth=True)
+WITHIN = Kink(_gap_within)
+BOUNDS = Kink(_gap_to_bounds)
+HINGE = Kink(_gap_to_hinge)
+MARGIN = Kink(_gap_to_margin, between_operands=True)
+
+
+# -- programs at kinks, where implementations choose ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """One row.
+class KinkRow:
+    """A program at a kink, which every backend is asked once per run.
 
     Parameters
     ----------
@@ -23,9 +90,9 @@ class Shown:
         The expression and the point.
     program : Program
     subgradients : str
-        What may be picked: the Clarke subdifferential, or the derivative where there is one.
+        What may be chosen: the Clarke subdifferential, or the derivative if there is one.
     holds : callable, optional
-        ``holds(gradient) -> bool``: whether a gradient is one of those; where it is left out, the certificate tells.
+        ``holds(gradient) -> bool``: whether a gradient is one of those. If it is left out, the certificate decides.
     """
 
     name: str
@@ -40,8 +107,8 @@ def _fixed(value: Any) -> Input:
 
 def _row(
     name: str, inputs: list[Any], steps: list[Any], subgradients: str, holds: Callable[[np.ndarray], bool] | None = None
-) -> Shown:
-    return Shown(name, Program.of(inputs, steps), subgradients, holds)
+) -> KinkRow:
+    return KinkRow(name, Program.of(inputs, steps), subgradients, holds)
 
 
 def _in_ball(g: np.ndarray) -> bool:
@@ -53,7 +120,7 @@ def _infinite(g: np.ndarray) -> bool:
 
 
 # fmt: off
-SHOWN = (
+KINK_TABLE = (
     _row("abs(x) at 0",                    [0.0],                            [("absolute", [0])],             "[-1, 1]"),
     _row("maximum(x, y) at a tie",         [1.0, 1.0],                       [("maximum", [0, 1])],           "between (1, 0) and (0, 1)"),
     _row("minimum(x, y) at a tie",         [1.0, 1.0],                       [("minimum", [0, 1])],           "between (1, 0) and (0, 1)"),

@@ -1,4 +1,4 @@
-"""Parameters: what an op may be told beside its operands, as JSON, for each shape; in every table the simplest comes first."""
+"""Parameters of ops, as JSON, for each shape of the first operand; every table starts with the simplest."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 import numpy as np
 
 from ..oracle.program import encode_index
-from .choices import Choose
+from .choices import Choices
 from .shapes import MOST_ELEMENTS, Shape
 
 __all__ = ["Parameters"]
 
-#: ``(choose, shape of the first operand) -> parameters``
-Parameters = Callable[[Choose, Shape], dict[str, Any]]
+#: ``(choices, shape of the first operand) -> parameters``
+Parameters = Callable[[Choices, Shape], dict[str, Any]]
 
 
 def _table(options: Callable[[Shape], Iterable[dict[str, Any]]]) -> Parameters:
-    """A parameter strategy from all there is to choose from."""
+    """A parameter strategy from the table of all parameters for a shape."""
     known = cache(lambda shape: tuple(options(shape)))
 
-    def chosen(choose: Choose, shape: Shape) -> dict[str, Any]:
-        return dict(choose.of(known(shape)))
+    def chosen(choices: Choices, shape: Shape) -> dict[str, Any]:
+        return dict(choices.sampled_from(known(shape)))
 
     return chosen
 
 
-def none(choose: Choose, shape: Shape) -> dict[str, Any]:
+def none(choices: Choices, shape: Shape) -> dict[str, Any]:
     """No parameters."""
     return {}
 
@@ -39,7 +39,7 @@ def none(choose: Choose, shape: Shape) -> dict[str, Any]:
 
 
 def _axes(ndim: int) -> list[Any]:
-    """None, every axis from either end, and some tuples of axes."""
+    """None, every axis counted from either end, and some tuples of axes."""
     several = [list(c) for k in range(2, ndim + 1) for c in itertools.combinations(range(ndim), k)]
     turned = [[a - ndim if j % 2 else a for j, a in enumerate(reversed(axes))] for axes in several]
     return [None, *range(ndim), *range(-ndim, 0), *several, *turned]
@@ -65,7 +65,7 @@ def _spreads(shape: Shape) -> Iterable[dict[str, Any]]:
 
 
 def _norms(shape: Shape) -> Iterable[dict[str, Any]]:
-    """Of vectors only: with `ord` NumPy takes two axes for a matrix."""
+    """Norms of vectors only: with `ord`, NumPy takes two axes for those of a matrix."""
     for params in _reductions(shape):
         axis = params.get("axis")
         if not isinstance(axis, list) or len(axis) < 3:
@@ -119,7 +119,7 @@ def _expansions(shape: Shape) -> Iterable[dict[str, Any]]:
 
 
 def _broadcasts(shape: Shape) -> Iterable[dict[str, Any]]:
-    """Ones repeated, axes put in front, or nothing at all."""
+    """Axes of one repeated, axes added in front, or the shape as it is."""
     repeated = [tuple(k if n == 1 else n for n in shape) for k in (1, 3, 2)]
     every = [(*lead, *r) for lead in ((), (2,), (1,), (2, 3)) for r in repeated]
     yield from ({"shape": list(s)} for s in dict.fromkeys(every) if math.prod(s) <= max(MOST_ELEMENTS, math.prod(shape)))
@@ -169,8 +169,8 @@ def _repeats(shape: Shape) -> Iterable[dict[str, Any]]:
 reshape, squeeze, expansion = _table(_reshapes), _table(_squeezes), _table(_expansions)
 broadcast, transpose, move, swap = _table(_broadcasts), _table(_transposes), _table(_moves), _table(_swaps)
 roll, repeat = _table(_rolls), _table(_repeats)
-joint = _table(lambda shape: ({"axis": a} for a in (*range(len(shape)), *range(-len(shape), 0), None)))
-pile = _table(lambda shape: ({"axis": a} for a in (*range(len(shape) + 1), *range(-len(shape) - 1, 0))))
+join = _table(lambda shape: ({"axis": a} for a in (*range(len(shape)), *range(-len(shape), 0), None)))
+stack = _table(lambda shape: ({"axis": a} for a in (*range(len(shape) + 1), *range(-len(shape) - 1, 0))))
 
 # -- indices ---------------------------------------------------------------------------------------------------------------
 
@@ -184,13 +184,13 @@ _ZERO_D = ((), (...,), (None,), (..., None), (np.array(True),))
 
 @cache
 def _basic(n: int) -> tuple[Any, ...]:
-    """What a basic index may say of an axis of n."""
+    """Basic indices into an axis of length n."""
     return (*_SLICES[:4], *((0, -1, n - 1) if n else ()), *_SLICES)
 
 
 @cache
 def _positions(n: int) -> tuple[np.ndarray, ...]:
-    """Index arrays for an axis of n: repeated, negative and turned, in several integer types; all of shapes that broadcast."""
+    """Index arrays for an axis of length n: repeated, negative, reversed, in several integer types; their shapes broadcast."""
     if not n:
         return tuple(np.zeros((0,), t) for t in _INTEGER_TYPES)
     rows = ([n - 1, 0, 0], [0, n - 1, n // 2], [-1, 0, -n], [0], [[n - 1, 0, 0], [0, 0, n // 2]], [[0], [-1]])
@@ -198,31 +198,33 @@ def _positions(n: int) -> tuple[np.ndarray, ...]:
     return tuple(np.array([[0, n - 1, 0]] if t[0] == "u" else row, t) for row in rows for t in types)
 
 
-def _mask(choose: Choose, shape: Shape) -> np.ndarray:
-    """Booleans of any pattern; for more than twelve elements the pattern repeats."""
+def _mask(choices: Choices, shape: Shape) -> np.ndarray:
+    """Booleans in any pattern, which repeats after twelve elements."""
     size = math.prod(shape)
-    code = choose.below(2 ** min(size, 12))
+    code = choices.integer(2 ** min(size, 12))
     return np.array([code >> j % 12 & 1 for j in range(size)], bool).reshape(shape)
 
 
-def index(choose: Choose, shape: Shape) -> tuple[Any, ...]:
-    """An index into an array of `shape`: basic, by integers, by booleans, or a mixture."""
+def index(choices: Choices, shape: Shape) -> tuple[Any, ...]:
+    """An index into an array of `shape`: basic, by integer arrays, by booleans, or a mixture."""
     if not shape:
-        return choose.of(_ZERO_D)
+        return choices.sampled_from(_ZERO_D)
     ndim = len(shape)
-    way = choose.of(("basic", "basic", "basic", "array", "arrays", "mask", "axis mask", "array"))
-    parts = [choose.of(_basic(n)) for n in shape]
-    axis = choose.below(ndim)
+    way = choices.sampled_from(("basic", "basic", "basic", "array", "arrays", "mask", "axis mask", "array"))
+    parts = [choices.sampled_from(_basic(n)) for n in shape]
+    axis = choices.integer(ndim)
     if way == "array":
-        parts[axis] = choose.of(_positions(shape[axis]))
+        parts[axis] = choices.sampled_from(_positions(shape[axis]))
     elif way == "arrays" and 0 not in shape:
         chosen = {axis, (axis + 1) % ndim}
-        parts = [choose.of(_positions(n)) if a in chosen else p for a, (n, p) in enumerate(zip(shape, parts, strict=True))]
+        parts = [
+            choices.sampled_from(_positions(n)) if a in chosen else p for a, (n, p) in enumerate(zip(shape, parts, strict=True))
+        ]
     elif way == "mask":
-        parts = [_mask(choose, shape[: axis + 1]), *parts[axis + 1 :]]
+        parts = [_mask(choices, shape[: axis + 1]), *parts[axis + 1 :]]
     elif way == "axis mask":
-        parts[axis] = _mask(choose, shape[axis : axis + 1])
-    finish = choose.below(8)
+        parts[axis] = _mask(choices, shape[axis : axis + 1])
+    finish = choices.integer(8)
     if finish == 5:
         parts.insert(axis, None)
     elif finish == 6:
@@ -234,14 +236,14 @@ def index(choose: Choose, shape: Shape) -> tuple[Any, ...]:
     return tuple(parts)
 
 
-def encoded_index(choose: Choose, shape: Shape) -> dict[str, Any]:
+def encoded_index(choices: Choices, shape: Shape) -> dict[str, Any]:
     """An index, as the parameter of `getitem` and `setitem`."""
-    return {"index": encode_index(index(choose, shape))}
+    return {"index": encode_index(index(choices, shape))}
 
 
 # -- networks ----------------------------------------------------------------------------------------------------------------
 
-# What comparisons see (bounds, margins, hinges) are numbers that every float dtype holds exactly: otherwise ties move.
+# What operands are compared with (bounds, margins, hinges) is exact in every float dtype: rounding would move the ties.
 _SLOPES = (0.1, 0.01, 0.5, 0, 2, 1, -0.25)
 _BOUNDS = ((-1, 1), (-2, 0.5), (0, 6), (-0.25, 0.25), (1, 3), (-4, -1.5))
 
@@ -274,12 +276,12 @@ margin = _table(lambda shape: ({"margin": n} for n in (1, 0.5, 0, 0.25, 3)))
 focal = _table(
     lambda shape: ({}, *({"gamma": n} for n in (2, 1, 0.5, 3, 1.5)), *({"alpha": 0.25, "gamma": n} for n in (2, 0, 0.5)))
 )
-epsilon = _table(lambda shape: ({"eps": n} for n in (1e-3, 1.0, 0.1, 1e-4)))  # normal numbers of every dtype
+epsilon = _table(lambda shape: ({"eps": n} for n in (1e-3, 1.0, 0.1, 1e-4)))  # normal numbers in every dtype
 
 
 @cache
 def _along(n: int) -> tuple[tuple[int, int, int, int], ...]:
-    """Window, stride, dilation and padding of convolutions that end where an axis of `n` ends, the simplest first."""
+    """Window, stride, dilation and padding of convolutions that end where an axis of length `n` ends, the simplest first."""
     every = [
         (w, s, d, pad)
         for pad, d, s, w in itertools.product((0, 1, 2), (1, 2, 3), (1, 2, 3), (2, 1, 3))
@@ -291,12 +293,12 @@ def _along(n: int) -> tuple[tuple[int, int, int, int], ...]:
 DEFAULTS = {"padding": 0, "dilation": 1}
 
 
-def convolution(choose: Choose, shape: Shape) -> tuple[Shape, dict[str, Any]] | None:
-    """The shape of filters for images of `shape`, with stride, padding and dilation; None where an axis is too long for any."""
+def convolution(choices: Choices, shape: Shape) -> tuple[Shape, dict[str, Any]] | None:
+    """The shape of filters for images of `shape`, with stride, padding and dilation; None if an axis is too long for any."""
     if not all(_along(n) for n in shape[2:]):
         return None
-    window, *settings = zip(*(choose.of(_along(n)) for n in shape[2:]), strict=True)
-    filters, listed = 1 + choose.below(3), choose.below(2)
+    window, *settings = zip(*(choices.sampled_from(_along(n)) for n in shape[2:]), strict=True)
+    filters, listed = 1 + choices.integer(3), choices.integer(2)
     stride, dilation, padding = (list(v) if listed or len(set(v)) > 1 else v[0] for v in settings)
     params = {"stride": stride, "padding": padding, "dilation": dilation}
     return (filters, shape[1], *window), {k: v for k, v in params.items() if k == "stride" or v != DEFAULTS[k]}
@@ -304,7 +306,7 @@ def convolution(choose: Choose, shape: Shape) -> tuple[Shape, dict[str, Any]] | 
 
 # -- einsum ----------------------------------------------------------------------------------------------------------------
 
-#: What people write, and what is easily got wrong: traces, diagonals, ellipses, implicit and turned outputs, outer products.
+#: What people write, and what is easily got wrong: traces, diagonals, ellipses, implicit and reordered outputs, outer products.
 CALLS: tuple[str, ...] = (
     "i,i", "ij->ji", "ii", "ii->i", "ij->", "ij->i", "ji", "...->...", "ijk->kij", "iij->j", "iii->i", "iji->ij", "...ii->...i",
     "...ij->...ji", "i...->...", "i,i->i", "i,j->ij", "i,j->ji", "ij,j", "ij,jk", "ij,jk->ik", "ij,kj->ki", "ij,ij->",
@@ -322,37 +324,37 @@ def _letters(term: str) -> str:
     return term.replace("...", "")
 
 
-def einsum_call(choose: Choose, sizes: int, base: Shape | None = None) -> tuple[str, list[Shape], int] | None:
+def einsum_call(choices: Choices, sizes: int, base: Shape | None = None) -> tuple[str, list[Shape], int] | None:
     """Subscripts, the operands' shapes, and which operand has the shape `base`, where one is given.
 
     Parameters
     ----------
-    choose : Choose
+    choices : Choices
     sizes : int
-        Says how long the axes are, but for those that `base` fixes.
+        Picks the lengths of the axes that `base` does not fix.
     base : tuple of int, optional
-        The shape of an operand that is there already.
+        The shape of an operand that exists already.
 
     Returns
     -------
     tuple or None
-        None where no term goes with `base`.
+        None if the contraction would be too large.
     """
-    if choose.below(2):
-        count = choose.of((2, 2, 1, 3))
-        terms = [choose.of(_TERMS) for _ in range(count)]
-        call = ",".join(terms) + _output(choose, terms)
+    if choices.integer(2):
+        count = choices.sampled_from((2, 2, 1, 3))
+        terms = [choices.sampled_from(_TERMS) for _ in range(count)]
+        call = ",".join(terms) + _output(choices, terms)
     else:
-        call = choose.of(CALLS)
+        call = choices.sampled_from(CALLS)
     terms = call.partition("->")[0].split(",")
     sides = dict(zip("ijk", _SIDES[sizes % len(_SIDES)], strict=True)) | {"b": 2, "l": 3}
-    dots = choose.of(_DOTS) if "..." in call else ()
+    dots = choices.sampled_from(_DOTS) if "..." in call else ()
     place = 0
     if base is not None:
-        found = next((j for j, term in enumerate(terms) if _agrees(term, base)), None)
-        if found is None:
-            call, terms, found, dots = "...->...", ["..."], 0, base
-        place = found
+        matching = next((j for j, term in enumerate(terms) if _agrees(term, base)), None)
+        if matching is None:
+            call, terms, matching, dots = "...->...", ["..."], 0, base
+        place = matching
         left, _, right = terms[place].partition("...")
         inner = len(base) - len(right)
         sides.update(zip(left, base, strict=False))
@@ -365,7 +367,7 @@ def einsum_call(choose: Choose, sizes: int, base: Shape | None = None) -> tuple[
         shapes.append((*(sides[c] for c in left), *(dots if dotted else ()), *(sides[c] for c in right)))
     if math.prod(sides[c] for c in set(_letters(call)) - set("->, ")) * math.prod(dots) > 4096:
         return None
-    return call, _with_ones(choose, terms, shapes, place), place
+    return call, _with_ones(choices, terms, shapes, place), place
 
 
 def _agrees(term: str, shape: Shape) -> bool:
@@ -377,9 +379,9 @@ def _agrees(term: str, shape: Shape) -> bool:
     return len(dict(labelled)) == len(set(labelled))
 
 
-def _output(choose: Choose, terms: list[str]) -> str:
+def _output(choices: Choices, terms: list[str]) -> str:
     """An arrow with some of the labels in some order, or nothing."""
-    code = choose.below(24)
+    code = choices.integer(24)
     if code < 8:
         return ""
     labels = [c for j, c in enumerate(sorted(set(_letters("".join(terms))))) if code >> j & 1 == 0]
@@ -387,9 +389,9 @@ def _output(choose: Choose, terms: list[str]) -> str:
     return "->" + ("..." if any("..." in t for t in terms) else "") + out
 
 
-def _with_ones(choose: Choose, terms: list[str], shapes: list[Shape], place: int) -> list[Shape]:
-    """Now and then an axis of 1 that einsum broadcasts against the others of its label."""
-    if len(terms) < 2 or not choose.rarely(8):
+def _with_ones(choices: Choices, terms: list[str], shapes: list[Shape], place: int) -> list[Shape]:
+    """The shapes, now and then with an axis of 1 that einsum broadcasts against the others of its label."""
+    if len(terms) < 2 or not choices.once_in(8):
         return shapes
     other = len(terms) - 1 if place != len(terms) - 1 else 0
     term = terms[other]

@@ -1,6 +1,6 @@
-"""Rules: what may be written in a history of tensors, one line of Python with holes a rule, and which operands it takes.
+"""Rules: what can be written in a script of tensors, as lines of Python with holes, and which operands fit.
 
-All numbers in a history are small dyadic ones, and the bits that they could need are counted beforehand (`BITS`), so that every
+All numbers in a script are small dyadic ones, and the bits that they could need are counted beforehand (`BITS`), so that every
 sum and product on the way is exact in any order.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["BITS", "FITS", "ROOM", "RULES", "SEMANTICS", "Rule"]
 
 #: No tensor has more elements.
 ROOM = 16
-#: The rows that histories are reported in. Each draws its own rules more often than the others'.
+#: The rows that scripts are reported in. Each draws its own rules more often than those of the others.
 SEMANTICS = CREATE, OPERATE, VIEW, UPDATE, BACKWARD = tuple(
     f"semantics_{word}" for word in ("create", "operate", "view", "update", "backward")
 )
@@ -26,11 +26,10 @@ def _log(n: int) -> int:
     return max(n - 1, 0).bit_length()
 
 
-#: What a result needs, by what its operands need (a, b) and by the first one's number of elements (n). Every value is a
-#: polynomial in the numbers that were given. The same polynomial with all signs positive, at 1 + their magnitudes, bounds every
-#: sum of magnitudes on the way to the value, and on the way to its derivative by any intermediate value; halves are counted as
-#: places.
-#: (Beside a divisor b, a power of two, u = 1/b is such a number, and its own derivative is u².)
+#: The bits that a result needs, from those that its operands need (a, b) and the first one's number of elements (n). Every
+#: value is a polynomial in the given numbers. The same polynomial with all signs positive, at 1 + their magnitudes, bounds
+#: every sum of magnitudes on the way to the value, and on the way to its derivative with respect to any intermediate value;
+#: halves count as binary places. (For a divisor b, a power of two, u = 1/b is such a number, and its own derivative is u².)
 BITS: dict[str, Callable[[int, int, int], int]] = {
     "kept": lambda a, b, n: max(a, b),
     "sum": lambda a, b, n: max(a, b) + 1,
@@ -59,7 +58,7 @@ def _halves(b: np.ndarray) -> bool:
     return bool((np.abs(b) > 0).all() and (np.frexp(np.abs(np.asarray(b, np.float64)))[0] == 0.5).all())
 
 
-#: Which operands a rule takes.
+#: Which operands fit a rule.
 FITS: dict[str, Callable[[np.ndarray, np.ndarray], bool]] = {
     "any": lambda a, b: True,
     "few": lambda a, b: a.size <= 4,
@@ -84,16 +83,16 @@ FITS: dict[str, Callable[[np.ndarray, np.ndarray], bool]] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """What may be written in a history.
+    """A line that can be written in a script.
 
     Parameters
     ----------
     row : str
         One of `SEMANTICS`.
     name : str
-        Rules of one name are drawn as one.
+        Rules that share a name are drawn as one.
     line : str
-        With holes: ``{new}`` a name to bind, ``{a}`` a tensor, ``{b}`` a tensor, array, list or number; see
+        With holes: ``{new}`` is a name to bind, ``{a}`` a tensor, ``{b}`` a tensor, array, list or number; see
         `adjudge.strategies.scripts.HOLES`.
     bits : str
         One of `BITS`.

@@ -1,9 +1,9 @@
-"""Histories of tensors: a Hypothesis state machine that writes lines by `RULES`, for a library and the reference to run.
+"""Scripts of tensors: a Hypothesis state machine that writes lines by `RULES`, for a library and the reference to run.
 
-Lines are written hole by hole, on live values: what is at hand decides what fits. Where a library may go its own way because
-nothing is promised, no line goes: into an array while a computation that is not cleared yet uses it (it may be locked), to the
-gradients of what a refused call was given, to the order of equal elements, to derivatives at kinks. A computation can be
-differentiated once, and every part of it that `backward` has passed is cleared: that is promised, and it is asked for.
+Lines are written hole by hole, on live values: those at hand decide what fits. Lines keep away from where nothing is promised,
+so that a library may go its own way: arrays that a computation uses which is not cleared yet (they may be locked), the
+gradients of what a refused call was given, the order of equal elements, derivatives at kinks. A computation can be
+differentiated once, and every part of it that `backward` has passed is cleared: that is promised, and it is tested.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from hypothesis import seed
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ..oracle.lockstep import ARRAYS, BACKWARD, TENSORS, UPDATE, Departure, History, act, names_in, target
+from ..oracle.dtypes import float_type, is_float
+from ..oracle.lockstep import ARRAYS, BACKWARD, TENSORS, UPDATE, Divergence, Lockstep, act, names_in, target
 from .rules import BITS, FITS, ROOM, RULES, Rule, result_shape
-from .seeded import drawing
+from .seeded import seeded_settings
 
 __all__ = ["LINES", "Draft", "drive", "machine"]
 
-#: Hypothesis takes at most as many steps, which is as many lines, beside the first two.
+#: The most steps that Hypothesis takes, each a line, after the first two lines.
 LINES = 25
-#: A row's own rules are drawn as many times as often.
+#: How many times as often a row's own rules are drawn.
 FOCUS = 3
 #: The names of rules; what matters most is drawn twice as often.
 NAMES = (*dict.fromkeys(r.name for r in RULES), "view", "update", "backward")
-#: Bits of the significand; what has other dtypes is at most as exact as float64.
-MANTISSA = {"float16": 11, "float32": 24}
+#: Bits of float64's significand: no other dtype is taken to be more exact.
+EXACT_BITS = float_type("float64").significand
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -55,46 +56,46 @@ ONE = {0: ("''", "'->'", "'...'"), 1: ("'i'", "'i->'", "'i->i'"), 2: ("'ij->ji'"
 
 
 def _needed(data: Any) -> int:
-    """Bits for given numbers: for 1 + the largest magnitude, and for the binary places."""
+    """The bits that given numbers need: those of 1 + the largest magnitude, and the binary places."""
     values = np.abs(np.asarray(data, np.float64)).reshape(-1)
     places = next(k for k in range(64) if not (np.ldexp(values, k) % 1).any())
     return max(1, math.ceil(math.log2(values.max(initial=0) + 1)) + places)
 
 
-def _limit(x: Any) -> int:
-    return MANTISSA.get(str(x.dtype), 53)
+def _limit(dtype: np.dtype) -> int:
+    return float_type(dtype).significand if is_float(dtype) else EXACT_BITS
 
 
 class Exact:
-    """A history, with the bits that every value and every derivative of it could need, and the bits that there are.
+    """A script, with the bits that each value and its derivatives could need, and the bits that there are.
 
     Parameters
     ----------
-    history : History
+    lockstep : Lockstep
     """
 
-    def __init__(self, history: History) -> None:
-        self.history = history
+    def __init__(self, lockstep: Lockstep) -> None:
+        self.lockstep = lockstep
         #: By name: what is needed, see `BITS`, and the precision of the narrowest dtype on the way.
         self.bits: dict[str, tuple[int, int]] = {}
 
     def run(self, line: str, bits: int) -> None:
         """Run a line whose result needs so many bits."""
-        h = self.history
-        read = names_in(line)[0] & self.bits.keys()
-        limit = min((self.bits[n][1] for n in read), default=53)
-        if not h.run(line):
+        lockstep = self.lockstep
+        read, bound = names_in(line)
+        limit = min((self.bits[n][1] for n in read & self.bits.keys()), default=EXACT_BITS)
+        if not lockstep.run(line):
             return
-        for name in h.names():
-            if name in names_in(line)[1]:
-                self.bits[name] = bits, min(limit, _limit(h[name]))
-        self.bits = {n: b for n, b in self.bits.items() if n in h.known}
+        for name in lockstep.names():
+            if name in bound:
+                self.bits[name] = bits, min(limit, _limit(lockstep[name].dtype))
+        self.bits = {n: b for n, b in self.bits.items() if n in lockstep.provenance}
         if act(line) == UPDATE:
-            for name in h.sharing(target(line)):
+            for name in lockstep.sharing(target(line)):
                 self.bits[name] = max(self.bits[name][0], bits), min(self.bits[name][1], limit)
-        for name in h.names():
-            if not h.known[name].upstream:
-                self.bits[name] = _needed(h.array(name)), _limit(h[name])
+        for name in lockstep.names():
+            if not lockstep.provenance[name].upstream:
+                self.bits[name] = _needed(lockstep.array(name)), _limit(lockstep[name].dtype)
 
 
 # -- one line ------------------------------------------------------------------------------------------------------------------
@@ -107,7 +108,7 @@ def _evaluated(text: str) -> Any:
 
 @cache
 def _region(index: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The shape that an index selects; None if it does not fit."""
+    """The shape of what an index selects; None if it does not fit."""
     try:
         region: tuple[int, ...] = np.empty(shape)[_evaluated(f"np.s_[{index}]")].shape
     except IndexError:
@@ -115,7 +116,7 @@ def _region(index: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     return region if 0 < math.prod(region) <= ROOM else None
 
 
-def _huge(a: np.ndarray, b: np.ndarray) -> bool:
+def _too_large(a: np.ndarray, b: np.ndarray) -> bool:
     return math.prod(result_shape(a, b) or ()) > ROOM
 
 
@@ -131,15 +132,15 @@ class Draft:
     ----------
     exact : Exact
     draw : callable
-        Takes an example from a Hypothesis strategy.
+        Draws from a Hypothesis strategy.
     rule : Rule
     """
 
     def __init__(self, exact: Exact, draw: Draw, rule: Rule) -> None:
-        self.exact, self.history, self.draw, self.rule = exact, exact.history, draw, rule
+        self.exact, self.lockstep, self.draw, self.rule = exact, exact.lockstep, draw, rule
         self.texts: dict[str, str] = {}
 
-    def written(self) -> tuple[str, int] | None:
+    def write(self) -> tuple[str, int] | None:
         """The line, and the bits that its result needs; None if nothing fits."""
         for hole in (h for h in HOLES if h in _holes(self.rule.line)):
             choices = list(HOLES[hole](self))
@@ -149,7 +150,7 @@ class Draft:
         operands = [t for h, t in self.texts.items() if t in self.exact.bits and h not in ("new", "arr")]
         a, b = (self._bits(self.texts.get(h)) for h in ("a", "b"))
         bits = BITS[self.rule.bits](a, b, self.first.size)
-        if bits > min((self.exact.bits[n][1] for n in operands), default=53):
+        if bits > min((self.exact.bits[n][1] for n in operands), default=EXACT_BITS):
             return None
         line = self.rule.line
         for hole, text in self.texts.items():
@@ -158,8 +159,8 @@ class Draft:
 
     @property
     def first(self) -> np.ndarray:
-        """The first operand; what an index shows of it, where the line has one."""
-        data = self.history.array(self.texts["a"]) if "a" in self.texts else np.empty(1)
+        """The first operand, or the part of it that the line's index selects."""
+        data = self.lockstep.array(self.texts["a"]) if "a" in self.texts else np.empty(1)
         index = self.texts.get("index", self.texts.get("places"))
         shape = data.shape if index is None else _region(index, data.shape)
         assert shape is not None
@@ -171,30 +172,30 @@ class Draft:
         return self.exact.bits[text][0] if text in self.exact.bits else _needed(_evaluated(text))
 
     def operands(self) -> list[str]:
-        """All that may stand where an array is wanted."""
-        return [*self.history.names(), *LITERALS]
+        """All that can be used as an array."""
+        return [*self.lockstep.names(), *LITERALS]
 
     def value(self, text: str) -> np.ndarray:
         """The array, number or list that a text stands for."""
-        return self.history.array(text) if text in self.history.known else np.asarray(_evaluated(text))
+        return self.lockstep.array(text) if text in self.lockstep.provenance else np.asarray(_evaluated(text))
 
     def tensors(self, suits: Callable[[str, Any], bool]) -> list[str]:
         """The live tensors that suit."""
-        return [n for n in self.history.names(TENSORS) if suits(n, self.history[n])]
+        return [n for n in self.lockstep.names(TENSORS) if suits(n, self.lockstep[n])]
 
     def free(self, names: str) -> list[str]:
-        """A name to bind: a new one, if there is one, or else one that is taken; now and then it is taken anyway."""
-        taken = self.history.names(names)
+        """A name to bind: usually a new one, as long as there is one; now and then one that is bound already."""
+        taken = self.lockstep.names(names)
         return [n for n in names if n not in taken][:1] * 3 + taken
 
     def idle(self, names: Iterable[str]) -> list[str]:
         """Those whose memory may be written."""
-        return [n for n in names if self.history.array(n).flags.writeable and not self.history.busy(n)]
+        return [n for n in names if self.lockstep.array(n).flags.writeable and not self.lockstep.in_use(n)]
 
     # -- the holes -----------------------------------------------------------------------------------------------------
 
     def a(self) -> list[str]:
-        """A tensor, for which there is a second operand if the line wants one."""
+        """A tensor; one for which there is a second operand if the line wants one."""
         fits, line = FITS[self.rule.fits], self.rule.line
         if "{b}" not in line:
             return self.tensors(lambda n, x: fits(x.data, x.data))
@@ -204,21 +205,21 @@ class Draft:
         return self.tensors(lambda n, x: any(fits(x.data, b) for b in values))
 
     def b(self) -> list[str]:
-        """A second operand; now and then one that does not fit, unless a gradient may get lost by that."""
+        """A second operand; now and then one that does not fit, unless a gradient might get lost by that."""
         if "a" not in self.texts:
             return self.operands()
         wanted = self.precious() or not self.draw(st.sampled_from([False] * 15 + [True]))
         first, fits = self.first, FITS[self.rule.fits]
-        suitable = [n for n in self.operands() if fits(first, self.value(n)) is wanted and not _huge(first, self.value(n))]
-        graded = self.graded()  # by a refused call, too, their gradients may get lost
+        suitable = [n for n in self.operands() if fits(first, self.value(n)) is wanted and not _too_large(first, self.value(n))]
+        graded = self.graded()  # a refused call, too, may null their gradients
         return suitable if wanted else [n for n in suitable if n not in graded and result_shape(first, self.value(n)) is None]
 
     def precious(self) -> bool:
-        """Whether a refused call could null a gradient: of what it was to update, or of anything that it was to pass."""
+        """Whether a refused call could null a gradient: of what it should update, or of anything that it should pass."""
         if self.rule.name not in (UPDATE, BACKWARD):
             return False
-        near = self.history.sharing(self.texts["a"]) if self.rule.name == UPDATE else self.history.names(TENSORS)
-        return any(n in TENSORS and self.history[n].grad is not None for n in near)
+        near = self.lockstep.sharing(self.texts["a"]) if self.rule.name == UPDATE else self.lockstep.names(TENSORS)
+        return any(n in TENSORS and self.lockstep[n].grad is not None for n in near)
 
     def numbers(self) -> list[str]:
         """A number, or nested lists of numbers."""
@@ -233,20 +234,20 @@ class Draft:
         return ["-1", f"({n}, 1)", f"(1, {n})", *(["()"] if n == 1 else []), *([f"(2, {n // 2})"] if n % 2 == 0 else [])]
 
     def models(self) -> list[str]:
-        """What another tensor may be like: what is made like a constant is not agreed on."""
-        return [*self.history.names(ARRAYS), *self.tensors(lambda n, x: not x.constant)]
+        """What a ``*_like`` function is given; none of the constants, since libraries differ in what becomes of these."""
+        return [*self.lockstep.names(ARRAYS), *self.tensors(lambda n, x: not x.constant)]
 
     def descending(self) -> list[str]:
-        """A tensor that can go a step along its gradient, which no digit gets lost by."""
-        steps = [n for n in self.idle(self.graded()) if self.history[n].dtype.kind == "f"]
-        return [n for n in steps if _needed(self.history[n].data - 0.5 * self.history[n].grad) <= self.exact.bits[n][1]]
+        """A tensor that can take a step along its gradient without losing a digit."""
+        movable = [n for n in self.idle(self.graded()) if is_float(self.lockstep[n].dtype)]
+        return [n for n in movable if _needed(self.lockstep[n].data - 0.5 * self.lockstep[n].grad) <= self.exact.bits[n][1]]
 
     def graded(self) -> list[str]:
         """A tensor with a gradient."""
         return self.tensors(lambda n, x: x.grad is not None)
 
 
-#: What may stand in a hole, in the order in which holes are filled.
+#: What a hole can be filled with, in the order in which holes are filled.
 HOLES: dict[str, Callable[[Draft], Iterable[str]]] = {
     "a": Draft.a,
     "index": lambda d: [i for i in INDICES if _region(i, d.first.shape) is not None],
@@ -256,9 +257,9 @@ HOLES: dict[str, Callable[[Draft], Iterable[str]]] = {
     "shape": Draft.shape,
     "one": lambda d: ONE.get(d.first.ndim, ("'...i->i...'",)),
     "mask": lambda d: (f"{d.texts['a']} > 0", "True"),
-    "array": lambda d: d.history.names(ARRAYS),
-    "loose": lambda d: d.idle(d.history.names(ARRAYS)),
-    "idle": lambda d: d.idle(d.history.names(TENSORS)),
+    "array": lambda d: d.lockstep.names(ARRAYS),
+    "loose": lambda d: d.idle(d.lockstep.names(ARRAYS)),
+    "idle": lambda d: d.idle(d.lockstep.names(TENSORS)),
     "graded": Draft.graded,
     "descending": Draft.descending,
     "numbers": Draft.numbers,
@@ -274,25 +275,25 @@ HOLES: dict[str, Callable[[Draft], Iterable[str]]] = {
 
 # -- the machine ---------------------------------------------------------------------------------------------------------------
 
-#: Told of every history when it is over, and of the departure that it ended with. It may raise, which ends the run.
-Over = Callable[[History, Departure | None], None]
+#: Called at the end of every script, with the divergence that ended it, if any. It may raise, which ends the run.
+OnEnd = Callable[[Lockstep, Divergence | None], None]
 
 
 def machine(
-    library: Any, over: Over, row: str | None = None, counts: Counter[str] | None = None
+    library: Any, on_end: OnEnd, row: str | None = None, counts: Counter[str] | None = None
 ) -> type[RuleBasedStateMachine]:
-    """A state machine that puts random histories to a library.
+    """A state machine that runs random scripts on a library.
 
     Parameters
     ----------
     library : namespace
-        See `adjudge.oracle.lockstep.History`.
-    over : callable
-        After a departure that it lets pass, a new history begins.
+        See `adjudge.oracle.lockstep.Lockstep`.
+    on_end : callable
+        Called at the end of every script. If it returns, a new script begins.
     row : str, optional
         One of `adjudge.strategies.rules.SEMANTICS`, whose rules are drawn more often.
     counts : Counter, optional
-        Counts the lines that were run, by their rule.
+        Counts the lines that are run, by rule.
     """
     counted = Counter[str]() if counts is None else counts
 
@@ -303,28 +304,28 @@ def machine(
 
         @initialize(data=st.data())
         def begin(self, data: st.DataObject) -> None:
-            self.exact = Exact(History(library))
+            self.exact = Exact(Lockstep(library))
             for _ in range(2):
                 self.take(RULES[0], data.draw)
 
         def take(self, chosen: Rule, draw: Draw) -> None:
-            """Run one line of a rule, if it fits; where the sides part, the history is over."""
-            if self.exact is None or (written := Draft(self.exact, draw, chosen).written()) is None:
+            """Run one line by a rule, if it fits; where the sides diverge, the script ends."""
+            if self.exact is None or (line_and_bits := Draft(self.exact, draw, chosen).write()) is None:
                 return
             counted[chosen.line] += 1
             try:
-                self.exact.run(*written)
-            except Departure as departure:
-                history, self.exact = self.exact.history, None
-                over(history, departure)
+                self.exact.run(*line_and_bits)
+            except Divergence as divergence:
+                lockstep, self.exact = self.exact.lockstep, None
+                on_end(lockstep, divergence)
             else:
-                if self.exact.history.over:
+                if self.exact.lockstep.unspecified:
                     self.teardown()
 
         def teardown(self) -> None:
             if self.exact is not None:
-                history, self.exact = self.exact.history, None
-                over(history, None)
+                lockstep, self.exact = self.exact.lockstep, None
+                on_end(lockstep, None)
 
     def named(name: str) -> Callable[..., None]:
         rules = [r for r in RULES if r.name == name]
@@ -344,27 +345,27 @@ def machine(
 
 
 def drive(
-    library: Any, over: Over, histories: int, start: int = 0, row: str | None = None, *, shrink: bool = False,
+    library: Any, on_end: OnEnd, scripts: int, start: int = 0, row: str | None = None, *, shrink: bool = False,
     counts: Counter[str] | None = None,
 ) -> None:  # fmt: skip
-    """Put random histories to a library; the same ones every time.
+    """Run random scripts on a library, the same ones every time.
 
     Parameters
     ----------
     library : namespace
-        See `adjudge.oracle.lockstep.History`.
-    over : callable
-        See `machine`. What it raises comes out after the smallest history with which it does.
-    histories : int
+        See `adjudge.oracle.lockstep.Lockstep`.
+    on_end : callable
+        See `machine`. What it raises is raised here, after the smallest script for which it does.
+    scripts : int
         How many.
     start : int
-        What to draw from.
+        The seed.
     row : str, optional
         See `machine`.
     shrink : bool
-        Whether Hypothesis looks for a smaller history where `over` raises.
+        Whether Hypothesis looks for a smaller script where `on_end` raises.
     counts : Counter, optional
         See `machine`.
     """
-    with drawing(histories, shrink, stateful_step_count=LINES) as chosen:
-        run_state_machine_as_test(seed(start)(machine(library, over, row, counts)), settings=chosen)
+    with seeded_settings(scripts, shrink, stateful_step_count=LINES) as chosen:
+        run_state_machine_as_test(seed(start)(machine(library, on_end, row, counts)), settings=chosen)

@@ -9,31 +9,32 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.internal.conjecture import providers
 
-__all__ = ["drawing"]
+__all__ = ["seeded_settings"]
 
-#: What Hypothesis asks for the constants in the source of modules outside site-packages, which it sprinkles over its examples:
-#: a library under development, or a user's backend, would be asked other questions whenever a literal in it changes. There is
-#: no setting for this; a Hypothesis that has no function of this name does no such thing, or the tests say otherwise.
-SOURCE = "_get_local_constants"
+#: Hypothesis collects the constants in the source of all modules outside site-packages with this function, and sprinkles them
+#: over its examples: a library under development, or a user's backend, would be asked other questions whenever a literal in it
+#: changes. No setting turns that off, and a provider of one's own (`settings.backend`) turns off much else, so the function is
+#: replaced. A Hypothesis without a function of this name collects no constants, or collects them elsewhere, which tests notice.
+_COLLECT = "_get_local_constants"
 
 
 @contextmanager
-def drawing(examples: int, shrink: bool = True, **more: Any) -> Iterator[settings]:
-    """Within the context, Hypothesis draws from the seed alone; gives the settings to do so.
+def seeded_settings(examples: int, shrink: bool = True, **more: Any) -> Iterator[settings]:
+    """Settings for a run of Hypothesis whose draws, within the context, depend on the seed alone.
 
     Parameters
     ----------
     examples : int
-        How many, at most.
+        The most examples to draw.
     shrink : bool
-        Whether a failing example is made smaller.
+        Whether a failing example is shrunk.
     **more
         Further settings.
     """
-    real = getattr(providers, SOURCE, None)
-    if real is not None:
+    collect = getattr(providers, _COLLECT, None)
+    if collect is not None:
         nothing = vars(providers)["Constants"]()
-        setattr(providers, SOURCE, lambda: nothing)
+        setattr(providers, _COLLECT, lambda: nothing)
         providers.CONSTANTS_CACHE.cache.clear()
     try:
         yield settings(
@@ -48,6 +49,6 @@ def drawing(examples: int, shrink: bool = True, **more: Any) -> Iterator[setting
             **more,
         )
     finally:
-        if real is not None:
-            setattr(providers, SOURCE, real)
+        if collect is not None:
+            setattr(providers, _COLLECT, collect)
             providers.CONSTANTS_CACHE.cache.clear()

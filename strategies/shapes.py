@@ -1,4 +1,4 @@
-"""Shapes: 0-d, empty, of ones, ordinary; and which shapes go together, by each kind of signature."""
+"""Shapes to draw from (0-d, empty, with axes of one, ordinary), and which of them go together in one call."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = [
 
 Shape = tuple[int, ...]
 
-#: No array of a program has more elements than this, but for the large ones below.
+#: No array in a program has more elements than this, except for the large ones below.
 MOST_ELEMENTS = 300
 
 _ORDINARY: tuple[Shape, ...] = ((), (1,), (2,), (3,), (4,), (2, 2), (2, 3), (3, 2), (3, 4), (4, 2), (2, 3, 2), (3, 2, 4))
 _ONES: tuple[Shape, ...] = ((1, 1), (1, 3), (3, 1), (1, 2, 1), (2, 1, 3), (2, 2, 1))
 _EMPTY: tuple[Shape, ...] = ((0,), (2, 0), (0, 3), (1, 0, 2))
 
-#: What an op asks of its operand's shape.
+#: What an op can require of its operand's shape.
 KINDS: dict[str, Callable[[Shape], bool]] = {
     "any": lambda shape: True,
     "not empty": lambda shape: 0 not in shape,
@@ -37,14 +37,14 @@ KINDS: dict[str, Callable[[Shape], bool]] = {
     "images": lambda shape: 2 < len(shape) < 6 and 0 not in shape,
 }
 
-#: For each such wish the shapes to draw from, the simplest first; ordinary ones three times as often.
+#: The shapes that meet each requirement, the simplest first; ordinary ones stand there three times.
 SHAPES: dict[str, tuple[Shape, ...]] = {
-    kind: tuple(filter(wish, _ORDINARY + _ORDINARY[2:] + _ORDINARY[2:] + _ONES + _EMPTY)) for kind, wish in KINDS.items()
+    kind: tuple(filter(meets, _ORDINARY + _ORDINARY[2:] + _ORDINARY[2:] + _ONES + _EMPTY)) for kind, meets in KINDS.items()
 }
 
 
 def fits(kind: str, shape: Shape) -> bool:
-    """Whether a shape is what an op asks for."""
+    """Whether a shape meets a requirement."""
     return bool(KINDS[kind](shape))
 
 
@@ -63,13 +63,13 @@ def partners(shape: Shape, way: str = "both") -> tuple[Shape, ...]:
     up = [tuple(3 if n == 1 and a == axis else n for a, n in enumerate(shape)) for axis in range(len(shape))]
     up += [(2, *shape), (1, *shape), (3, 2, *shape)] if len(shape) < 3 else []
     up = [s for s in up if math.prod(s) <= MOST_ELEMENTS]
-    found = [s for s in (down if way != "up" else []) + (up if way != "down" else []) if s != shape]
-    return (shape,) * max(2, len(found) // 2) + tuple(dict.fromkeys(found))
+    others = [s for s in (down if way != "up" else []) + (up if way != "down" else []) if s != shape]
+    return (shape,) * max(2, len(others) // 2) + tuple(dict.fromkeys(others))
 
 
 @cache
 def matmul_partners(shape: Shape, place: int) -> tuple[Shape, ...]:
-    """Shapes for the other operand of `matmul`, by its signature (n?,k),(k,m?)->(n?,m?), where operand `place` has `shape`."""
+    """Shapes for the other operand of `matmul`, whose signature is (n?,k),(k,m?)->(n?,m?), if operand `place` has `shape`."""
     inner = shape[-1] if place == 0 or len(shape) == 1 else shape[-2]
     matrices = [(inner, m) if place == 0 else (m, inner) for m in (2, 3, 1, 4, 0)]
     stacks: list[Shape] = [(2,), (1,), (2, 1)] if len(shape) < 3 else [shape[:-2], (1,), (2, *shape[:-2])]
@@ -79,7 +79,7 @@ def matmul_partners(shape: Shape, place: int) -> tuple[Shape, ...]:
 
 @cache
 def chain(shape: Shape, place: int, count: int, code: int) -> tuple[Shape, ...]:
-    """Shapes for a chain of `count` matrix products whose operand `place` has `shape`; the ends may be vectors."""
+    """Shapes for a product of `count` matrices, of which number `place` has `shape`; the first and last may be vectors."""
     sides = [1 + (code >> 2 * j & 3) for j in range(count + 1)]
     if len(shape) == 1:
         sides[1 if place == 0 else place] = shape[0]
@@ -96,7 +96,7 @@ def chain(shape: Shape, place: int, count: int, code: int) -> tuple[Shape, ...]:
     return tuple(out)
 
 
-#: From 2**14 multiply-adds up, where libraries hand over to BLAS or to another of their paths.
+#: Of at least 2**14 multiply-adds, where libraries switch to BLAS or to another path of their own.
 LARGE_MATMUL: tuple[tuple[Shape, Shape], ...] = (
     ((32, 32), (32, 16)), ((16, 24), (24, 48)), ((4, 16, 16), (16, 16)), ((3, 8, 32), (3, 32, 24)), ((2, 128), (128, 64)),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Smaller questions that fail alike: after Hypothesis has shrunk what it drew, single elements and round numbers are tried."""
+"""Smaller questions that fail alike: after Hypothesis has shrunk its draws, single elements and round numbers are tried."""
 
 from __future__ import annotations
 
@@ -8,58 +8,61 @@ from dataclasses import replace
 import numpy as np
 
 from ..oracle.certificate import as_question
+from ..oracle.dtypes import is_float
 from ..oracle.program import Input, Program, Question
 
-__all__ = ["smaller"]
+__all__ = ["shrink"]
 
-#: How many questions are asked at most.
+#: The most questions that are asked.
 PATIENCE = 300
+#: What a candidate raises that is no program: shapes that do not fit, an index out of range, a point outside an op's domain.
+_NO_PROGRAM = (ValueError, IndexError)
 
 
-def smaller(question: Question, alike: Callable[[Question], bool]) -> Question:
+def shrink(question: Question, alike: Callable[[Question], bool]) -> Question:
     """The smallest question found that still satisfies `alike`.
 
     Parameters
     ----------
     question : Question
     alike : callable
-        Whether a question fails in the same way; must hold for `question`.
+        Whether a question fails in the same way, which `question` itself must.
 
     Returns
     -------
     Question
-        With cotangent and directions of ones where the program became smaller.
+        With a cotangent and directions of ones if the program became smaller.
 
     Examples
     --------
     >>> import numpy as np
     >>> from adjudge import Program
     >>> large = as_question(Program.of([np.array([[1.25, -3.7], [2.5, 4.0]])], [("exp", [0])]))
-    >>> print(smaller(large, lambda q: (q.program.inputs[0].data < 0).any()).program)
+    >>> print(shrink(large, lambda q: (q.program.inputs[0].data < 0).any()).program)
     a = array([[-4.]])
     b = exp(a)
     """
     asked = 0
-    again = True
-    while again:
-        again = False
+    smaller = True
+    while smaller:
+        smaller = False
         for candidate in _candidates(question.program):
             asked += 1
             if asked > PATIENCE:
                 return question
             try:
                 attempt = as_question(candidate)
-                again = alike(attempt)
-            except Exception:  # shapes that do not fit, an index out of range: no such program
+                smaller = alike(attempt)
+            except _NO_PROGRAM:
                 continue
-            if again:
+            if smaller:
                 question = attempt
                 break
     return question
 
 
 def _candidates(program: Program) -> Iterator[Program]:
-    """Programs with less to read: without layouts, with one element along an axis, with rounder numbers."""
+    """Programs that are easier to read: without layouts, with one element along an axis, with rounder numbers."""
     if any(i.layout != "C" for i in program.inputs):
         yield Program(tuple(replace(i, layout="C") for i in program.inputs), program.steps)
     most = max((i.data.ndim for i in program.inputs), default=0)
@@ -80,8 +83,8 @@ def _only(i: Input, axis: int, length: int, place: int) -> Input:
 
 
 def _rounder(data: np.ndarray) -> Iterator[np.ndarray]:
-    """The same array with one element, or all, rounded to fewer digits."""
-    if data.dtype.kind != "f" or not data.size:
+    """The same array with one element rounded, or all of them."""
+    if not is_float(data.dtype) or not data.size:
         return
     for digits in (0, 1):
         every = np.round(data, digits)

@@ -1,4 +1,4 @@
-"""One question, judged by every leg: what the loop does again and again, and what `replay` and `explain` do once."""
+"""One question, judged by every leg: what the search does again and again, and what `replay` and `explain` do once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import atexit
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,104 +18,48 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from ..backends import BackendError, load
 from ..oracle.blame import Blame, blame
 from ..oracle.certificate import as_question
-from ..oracle.judge import FAILING, GRAVITY, Finding, Judgement, certificate_for
+from ..oracle.judge import Judgement, certificate_for
 from ..oracle.judge import judge as verdict_on
-from ..oracle.legs import Witness, exact_differences, opinion, taylor
+from ..oracle.legs import LEGS, Leg, Opinion, Witness, contradiction
 from ..oracle.program import Program, Question
 from ..oracle.protocol import Backend, as_backend
-from ..records.case import Case
+from ..oracle.verdicts import FAILING, GRAVITY, Finding
 from ..records.ledger import Ledger, shipped_ledger
-from ..strategies.rules import SEMANTICS
-from .lockstep import departure_records
+from .settings import Settings
 
-__all__ = ["LEGS", "PROFILES", "Examiner", "Outcome", "Profile", "Settings", "case_of", "judge", "replay", "witnesses"]
-
-LEGS = ("balls", "series", "differences", "jax")
-
-
-@dataclass(frozen=True)
-class Profile:
-    """How much is asked.
-
-    Parameters
-    ----------
-    examples : int
-        Questions for each op and dtype.
-    compositions : int
-        Questions of several random ops for each dtype.
-    histories : int
-        Histories of tensors for each row of the semantics.
-    opinion_share : float
-        Part of the time that the JAX leg may take, beyond its first example of each op and dtype.
-    explores : bool
-        Whether every run draws anew, until its time is over.
-    """
-
-    examples: int
-    compositions: int
-    histories: int
-    opinion_share: float
-    explores: bool = False
-
-
-PROFILES = {
-    "quick": Profile(examples=10, compositions=150, histories=30, opinion_share=0.0),
-    "ci": Profile(examples=60, compositions=1500, histories=300, opinion_share=0.15),
-    "nightly": Profile(examples=200, compositions=5000, histories=1000, opinion_share=0.15, explores=True),
-}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is asked of a run.
-
-    Parameters
-    ----------
-    backend : str
-        As `adjudge.backends.load` takes it.
-    profile : str
-        One of `PROFILES`.
-    ops : tuple of str
-        Rows of the catalogue, or "composition"; all if empty.
-    dtypes : tuple of str
-        Float dtypes; those the backend has if empty.
-    seed : int, optional
-        What to draw from; by default fixed, and drawn anew by a profile that explores.
-    max_time : float, optional
-        Seconds after which no more is asked.
-    jobs : int, optional
-        Processes; by default one a core.
-    legs : tuple of str
-        Which of `LEGS` judge.
-    ledger : str, optional
-        Path of a ledger to use instead of the shipped one.
-    strict : bool
-        Whether loss of digits is a failure as well.
-    """
-
-    backend: str
-    profile: str = "ci"
-    ops: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = ()
-    seed: int | None = None
-    max_time: float | None = None
-    jobs: int | None = None
-    legs: tuple[str, ...] = LEGS
-    ledger: str | None = None
-    strict: bool = False
+__all__ = ["Examiner", "Outcome", "cache_folder", "facts", "judge", "opinion_for", "witnesses"]
 
 
 @dataclass
 class Outcome:
-    """One judged question, with all that is said about it."""
+    """One judged question, with everything that was found out about it.
+
+    Parameters
+    ----------
+    judgement : Judgement
+    witnesses : list of Witness
+        What each leg that was asked says.
+    blamed : Blame, optional
+        The step to blame, where something stands against the answer.
+    known : list of str
+        Ledger entries that explain findings.
+    news : Finding, optional
+        The gravest finding that no ledger entry explains.
+    seconds : float
+        What judging took.
+    """
 
     judgement: Judgement
-    legs: dict[str, str]
+    witnesses: list[Witness] = field(default_factory=list)
     blamed: Blame | None = None
     known: list[str] = field(default_factory=list)
     news: Finding | None = None
     seconds: float = 0.0
-    witnesses: list[Witness] = field(default_factory=list)
+
+    @property
+    def legs(self) -> dict[str, str]:
+        """The stance of each leg that was asked."""
+        return {w.leg: w.stance for w in self.witnesses if w.leg in LEGS}
 
     @property
     def signature(self) -> tuple[str, str, str] | None:
@@ -126,57 +70,62 @@ class Outcome:
 
     @property
     def disagreement(self) -> bool:
-        """Whether the oracle's own legs contradict each other, or JAX does where no other leg spoke for the balls."""
-        spoke = [self.legs.get("series"), self.legs.get("differences")]
-        return "disagrees" in spoke or (self.legs.get("jax") == "disagrees" and "agrees" not in spoke)
+        """Whether the oracle's own legs contradict each other."""
+        return contradiction(self.legs.items())
 
 
 class Examiner:
     """Judges questions for one backend, with the legs that were asked for."""
 
     def __init__(self, settings: Settings) -> None:
-        set_hypothesis_home_dir(private() / "hypothesis")
+        set_hypothesis_home_dir(cache_folder() / "hypothesis")
         self.settings = settings
         self.backend = load(settings.backend, own_process=True)
         self.version = next(iter(self.backend.versions().values()), "0")
         self.ledger = Ledger.read(settings.ledger) if settings.ledger else shipped_ledger(self.backend.name)
         self.dtypes = settings.dtypes or self.backend.dtypes
-        self.library: Backend | None = None
-        self.library_ledger = Ledger()
-        self.backend.use_cache((private() / self.backend.name).absolute())
-        if "jax" in settings.legs:
-            self.library, self.library_ledger = _library(self.backend.name)
+        self.backend.use_cache((cache_folder() / self.backend.name).absolute())
+        chosen = [LEGS[name] for name in LEGS if name in settings.legs]
+        self.opinions = {leg.name: opinion_for(leg, self.backend.name) for leg in chosen}
+        #: The legs that judge: those that were asked for and whose library, if they need one, is here.
+        self.legs = [leg for leg in chosen if not leg.library or self.opinions[leg.name] is not None]
 
-    def examine(self, question: Question, differences: bool = False, library: bool = False) -> Outcome:
-        """Judge one question; a failure is put to every leg."""
+    def examine(self, question: Question, wanted: Iterable[Leg] = ()) -> Outcome:
+        """Judge one question.
+
+        Parameters
+        ----------
+        question : Question
+        wanted : iterable of Leg
+            The legs to ask beside those that are asked every question; all certified ones are asked of a failure.
+        """
         start = time.perf_counter()
         certificate = certificate_for(question, self.backend)
         judgement = verdict_on(question, self.backend, certificate)
-        legs = self.settings.legs
-        said = [Witness("balls", "agrees")] if "balls" in legs and certificate.decided else []
-        if certificate.decided and "series" in legs:
-            said.append(taylor(certificate))
-        if certificate.decided and "differences" in legs and (differences or judgement.failed):
-            said.append(exact_differences(certificate))
-        outcome = Outcome(judgement, {w.leg: w.stance for w in said}, witnesses=said)
+        outcome, wanted = Outcome(judgement), tuple(wanted)
+        if certificate.decided:
+            certain = [leg for leg in self.legs if leg.certified]
+            self._ask(outcome, [leg for leg in certain if leg.every == 1 or leg in wanted or judgement.failed])
         if judgement.failed or judgement.verdict == "lossy":
             self._explain(outcome)
-        if certificate.decided and self.library is not None and library:
-            witness = opinion(question, self.library, self._known_of_library)
-            outcome.witnesses.append(witness)
-            outcome.legs["jax"] = witness.stance
+        if certificate.decided:
+            self._ask(outcome, [leg for leg in self.legs if not leg.certified and leg in wanted])
         outcome.seconds = time.perf_counter() - start
         return outcome
+
+    def _ask(self, outcome: Outcome, legs: Sequence[Leg]) -> None:
+        asked = (leg.ask(outcome.judgement, self.opinions[leg.name]) for leg in legs)
+        outcome.witnesses += [witness for witness in asked if witness is not None]
 
     def _explain(self, outcome: Outcome) -> None:
         """Blame a step, and look every failing finding up in the ledger: a failure is known if all of them are."""
         judgement = outcome.judgement
-        blamed: dict[tuple[str, bool], Blame] = {}
+        blamed: dict[tuple[str, str], Blame] = {}
         failing = (*FAILING, "lossy") if self.settings.strict else FAILING
         for finding in sorted(judgement.findings, key=lambda f: GRAVITY[f.verdict]):
             if finding.verdict not in (*FAILING, "lossy"):
                 continue
-            alike = finding.verdict, finding.where == "tangent"
+            alike = finding.verdict, finding.mode
             if alike not in blamed:
                 blamed[alike] = blame(judgement, self.backend, finding)
             outcome.blamed = outcome.blamed or blamed[alike]
@@ -187,36 +136,9 @@ class Examiner:
                 outcome.news, outcome.blamed = finding, blamed[alike]
                 return
 
-    def _known_of_library(self, judgement: Judgement) -> str | None:
-        assert self.library is not None
-        blamed, worst = blame(judgement, self.library), judgement.worst
-        assert worst is not None
-        entry = self.library_ledger.match(facts(judgement, blamed, worst), next(iter(self.library.versions().values())))
-        return entry.id if entry is not None else None
 
-    def ledger_records(self) -> Iterator[dict[str, Any]]:
-        """Replay the stored case of every ledger entry that applies to this version: only that tells whether it is fixed."""
-        for entry in self.ledger.applying(self.version):
-            if self.settings.ops and not set(entry.question.program.ops) & set(self.settings.ops):
-                continue
-            outcome = self.examine(entry.question)
-            judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
-            if judgement.verdict in ("undecided", "unsupported"):
-                state = "not judged"
-            elif entry.id in outcome.known:
-                state = "still fails"
-            else:
-                state = "fails otherwise" if judgement.failed else "no longer fails"
-            yield {
-                "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "op": entry.op,
-                "verdict": judgement.verdict, "said": worst.reason if worst else "",
-            }  # fmt: skip
-        if not self.settings.ops or set(SEMANTICS) & set(self.settings.ops):
-            yield from departure_records(self.ledger.departures, self.backend, self.version)
-
-
-def private() -> Path:
-    """The folder `.adjudge` for caches, which git ignores by its own word; where it cannot be, one for this process alone."""
+def cache_folder() -> Path:
+    """The folder `.adjudge`, which ignores itself in git; where it cannot be, one for this process alone."""
     folder = Path(".adjudge")
     try:
         folder.mkdir(exist_ok=True)
@@ -224,28 +146,37 @@ def private() -> Path:
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
     except OSError:
-        return _passing()
+        return _temporary_folder()
     return folder
 
 
 @cache
-def _passing() -> Path:
+def _temporary_folder() -> Path:
     folder = tempfile.mkdtemp(prefix="adjudge-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
 
 @cache
-def _library(judged: str) -> tuple[Backend | None, Ledger]:
-    """JAX as a leg, with its ledger; absent where JAX is what is judged, or is not installed."""
-    if judged == "jax":
-        return None, Ledger()
+def opinion_for(leg: Leg, judged: str) -> Opinion | None:
+    """The library that a leg calls in, with its ledger; None where it is what is judged, or is not installed."""
+    if not leg.library or judged == leg.library:
+        return None
     try:
-        library = load("jax")
+        library = load(leg.library)
     except BackendError:
-        return None, Ledger()
-    library.use_cache((private() / "jax").absolute())
-    return library, shipped_ledger("jax")
+        return None
+    library.use_cache((cache_folder() / library.name).absolute())
+    ledger = shipped_ledger(library.name)
+
+    def known(judgement: Judgement) -> str | None:
+        worst = judgement.worst
+        assert worst is not None
+        version = next(iter(library.versions().values()))
+        entry = ledger.match(facts(judgement, blame(judgement, library), worst), version)
+        return entry.id if entry is not None else None
+
+    return Opinion(library, known)
 
 
 def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, Any]:
@@ -290,11 +221,6 @@ def _magnitudes(x: np.ndarray) -> list[float]:
     return list(map(float, size[np.isfinite(size) & (size > 0)]))
 
 
-def replay(question: Question, backend: Backend) -> Judgement:
-    """Judge a stored question again."""
-    return verdict_on(question, backend)
-
-
 def judge(program: Program | Question, backend: Any, cotangent: Any = None) -> Judgement:
     """Judge a backend's answer to one program.
 
@@ -323,10 +249,12 @@ def witnesses(judgement: Judgement, backend: Backend) -> list[Witness]:
     if not certificate.decided:
         return [Witness("balls", "abstains", note=certificate.trouble)]
     out = [Witness("balls", "agrees", _along(judgement, [None if e is None else e.nearest for e in certificate.gradients]))]
-    out += [taylor(certificate), exact_differences(certificate)]
-    library, _ = _library(backend.name)
-    if library is not None:
-        out.append(opinion(judgement.question, library, lambda j: None))
+    for leg in LEGS.values():
+        called = opinion_for(leg, backend.name)
+        unexcused = None if called is None else Opinion(called.library, lambda judgement: None)
+        witness = leg.ask(judgement, unexcused)
+        if witness is not None and leg.name != "balls":
+            out.append(witness)
     worst = judgement.worst
     stance = "disagrees" if judgement.failed else "abstains" if judgement.verdict in ("undecided", "unsupported") else "agrees"
     said = _along(judgement, judgement.gradients) if judgement.gradients else float("nan")
@@ -340,11 +268,3 @@ def _along(judgement: Judgement, gradients: Any) -> float:
         if g is not None and v is not None and np.shape(g) == np.shape(v):
             total += float(np.sum(np.asarray(g, dtype=np.float64) * v))
     return total
-
-
-def case_of(outcome: Outcome, backend: Backend) -> dict[str, Any]:
-    """A case: all that is needed to ask the question again, and what was said of it."""
-    blamed = outcome.blamed.op if outcome.blamed else None
-    return Case.of(
-        outcome.judgement, backend.name, backend.versions(), finding=outcome.news, blamed=blamed, witnesses=outcome.witnesses
-    ).to_json()

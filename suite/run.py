@@ -1,8 +1,4 @@
-"""The one loop: draw questions, ask a backend, judge each answer by every leg, record every outcome.
-
-A run is a list of tasks, one an op and dtype, that share nothing, so they spread over processes. Every task is one Hypothesis
-run: a failure that no ledger entry explains is raised, so that Hypothesis shrinks it; the task then goes on to look for others.
-"""
+"""A run: tasks spread over processes, and everything they record."""
 
 from __future__ import annotations
 
@@ -11,215 +7,24 @@ import os
 import queue
 import signal
 import time
-import uuid
-import zlib
-from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from hypothesis import given
-from hypothesis import seed as seeded
-from hypothesis.errors import Flaky
-
 from ..backends import BackendError
-from ..oracle.accuracy import accuracy
-from ..oracle.program import Question
-from ..records.environment import commit_of, environment
 from ..records.records import Summary, summarise
-from ..strategies import questions
-from ..strategies.catalogue import CATALOGUE as ROWS
-from ..strategies.kinks import SHOWN
-from ..strategies.rules import SEMANTICS
-from ..strategies.seeded import drawing
-from ..strategies.shrink import smaller
-from .examiner import PROFILES, Examiner, Outcome, Settings, case_of, judge, witnesses
-from .lockstep import DTYPE, FAMILY, examine_histories
+from . import outcomes
+from .examiner import Examiner
+from .search import Emit
+from .settings import PROFILES, Settings
+from .subjects import perform
+from .tasks import Task, selected, tasks
 
-__all__ = ["COMPOSITION", "Task", "check", "perform", "run", "selected", "tasks"]
+__all__ = ["check", "run"]
 
-COMPOSITION = "composition"
-#: One in this many examples is put to the differences leg, and every counterexample.
-DIFFERENCES_EVERY = 8
 #: A run that explores stops after this many seconds unless told otherwise.
 EXPLORING_SECONDS = 3600.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """One Hypothesis run."""
-
-    op: str
-    dtype: str
-    examples: int
-    seed: int
-
-
-class _NewFailure(AssertionError):
-    """Raised inside Hypothesis so that it shrinks."""
-
-
-# -- one record ----------------------------------------------------------------------------------------------------------------
-
-
-def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]:
-    judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
-    verdict = worst.verdict if worst is not None else judgement.verdict
-    if judgement.failed and outcome.disagreement:
-        verdict = "undecided"
-    record: dict[str, Any] = {
-        "kind": "outcome",
-        "op": task.op,
-        "family": family(task.op),
-        "dtype": task.dtype,
-        "verdict": verdict,
-        "worst_ulp": judgement.worst_ulp,
-        "kink": judgement.certificate.kink,
-        "steps": len(judgement.question.program.steps),
-        "legs": outcome.legs,
-        "ms": round(outcome.seconds * 1e3, 3),
-        "number": number,
-    }
-    if worst is not None:
-        record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
-        record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
-    if judgement.tangent is not None:
-        record |= {"tangent": judgement.tangent.verdict, "tangent_reason": judgement.tangent.reason}
-    if (found := accuracy(judgement)) is not None:
-        record["accuracy"] = (found if task.op != COMPOSITION else replace(found, at=(), points=())).to_json()
-    if outcome.blamed is not None:
-        record |= {
-            "blamed": outcome.blamed.op,
-            "known": outcome.known[0] if outcome.known and not outcome.news else None,
-            "case": judgement.question.id,
-        }
-    return record
-
-
-def family(op: str) -> str:
-    return ROWS[op].family if op in ROWS else FAMILY if op in SEMANTICS else COMPOSITION
-
-
-def kink_records(examiner: Examiner) -> Iterator[dict[str, Any]]:
-    """What the backend picks at each kink of the table, of those about the ops that are asked about."""
-    ops, supports = selected(examiner.settings.ops), examiner.backend.supports
-    for row in SHOWN:
-        if not set(row.program.ops) <= set(ops):
-            continue
-        record = {"kind": "kink", "name": row.name, "program": str(row.program), "subgradients": row.subgradients}
-        if not all(map(supports, row.program.ops)):
-            yield record | {"verdict": "unsupported", "got": [], "reason": f"{examiner.backend.name} does not have it"}
-            continue
-        found = judge(row.program, examiner.backend)
-        verdict, got = found.verdict, [np.asarray(g).tolist() for g in found.gradients if g is not None]
-        reason = found.worst.reason if found.worst is not None else ""
-        if row.holds is not None and got and verdict == "undecided":
-            held, finite = row.holds(np.asarray(got[0])), np.isfinite(got[0]).all()
-            verdict, reason = "correct" if held else "outside subdifferential" if finite else "non-finite", ""
-        yield record | {"verdict": verdict, "got": got, "reason": reason}
-
-
-# -- one task ------------------------------------------------------------------------------------------------------------------
-
-Emit = Callable[[dict[str, Any]], None]
-
-
-def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float("inf")) -> None:
-    """Ask everything of one task, and record it."""
-    if task.op in SEMANTICS:
-        examine_histories(task.op, task.examples, task.seed, examiner, emit, deadline)
-        return
-    backend = examiner.backend
-    if task.op != COMPOSITION and not backend.supports(task.op):
-        emit(
-            {
-                "kind": "outcome", "op": task.op, "family": family(task.op), "dtype": task.dtype, "verdict": "unsupported",
-                "where": "program", "reason": f"{backend.name} has no {task.op}", "legs": {}, "steps": 0, "number": 0,
-            }
-        )  # fmt: skip
-        return
-    allow = tuple(op for op in ROWS if backend.supports(op))
-    share = PROFILES[examiner.settings.profile].opinion_share
-    left, turn, number, seen = task.examples, 0, 0, set()
-    began, library_seconds, opinions = time.perf_counter(), 0.0, 0
-    while left > 0 and time.time() < deadline:
-        target: tuple[str, str, str] | None = None
-        smallest: Outcome | None = None
-        asked = 0
-
-        def ask(question: Question) -> None:
-            nonlocal target, smallest, asked, number, library_seconds, opinions
-            if time.time() >= deadline:
-                return
-            if target is not None:
-                outcome = examiner.examine(question)
-                if outcome.signature == target:
-                    smallest = outcome
-                    raise _NewFailure(target)
-                return
-            elapsed = time.perf_counter() - began
-            wanted = opinions == 0 or library_seconds < share * elapsed
-            before = time.perf_counter()
-            outcome = examiner.examine(question, differences=number % DIFFERENCES_EVERY == 0, library=wanted)
-            if "jax" in outcome.legs:
-                library_seconds += time.perf_counter() - before
-                opinions += outcome.legs["jax"] == "agrees"
-            number, asked = number + 1, asked + 1
-            emit(_outcome_record(task, number, outcome))
-            if outcome.disagreement:
-                emit(
-                    {
-                        "kind": "disagreement", "op": task.op, "case": case_of(outcome, backend),
-                        "witnesses": [w.to_json() for w in outcome.witnesses],
-                    }
-                )  # fmt: skip
-            if outcome.signature is not None and outcome.signature not in seen:
-                target, smallest = outcome.signature, outcome
-                raise _NewFailure(target)
-
-        with suppress(_NewFailure, Flaky):
-            _drawn(task, turn, left, allow, ask)
-        if smallest is None or target is None:
-            break
-        seen.add(target)
-        smallest = _smallest(smallest, target, examiner)
-        smallest.witnesses = witnesses(smallest.judgement, backend)
-        record = _outcome_record(task, number, smallest)
-        emit(
-            {
-                **record,
-                "kind": "failure",
-                "new": True,
-                "case": case_of(smallest, backend),
-                "witnesses": [w.to_json() for w in smallest.witnesses],
-            }
-        )
-        left, turn = left - asked, turn + 1
-
-
-def _smallest(outcome: Outcome, target: tuple[str, str, str], examiner: Examiner) -> Outcome:
-    """The blamed step alone if that fails alike, and the smallest question like it."""
-
-    def alike(question: Question) -> bool:
-        return examiner.examine(question).signature == target
-
-    question = outcome.judgement.question
-    alone = outcome.blamed.alone if outcome.blamed is not None else None
-    if alone is not None and alike(alone):
-        question = alone
-    return examiner.examine(smaller(question, alike))
-
-
-def _drawn(task: Task, turn: int, examples: int, allow: tuple[str, ...], ask: Callable[[Question], None]) -> None:
-    """One Hypothesis run, whose questions depend on the task's seed alone."""
-    strategy = questions(None if task.op == COMPOSITION else task.op, dtypes=(task.dtype,), allow=allow)
-    with drawing(examples) as run:
-        seeded(task.seed + turn)(run(given(strategy)(ask)))()
 
 
 def check(backend: str, **asked: Any) -> Summary:
@@ -243,23 +48,7 @@ def check(backend: str, **asked: Any) -> Summary:
     return summarise(records, selected(settings.ops))
 
 
-# -- many tasks ----------------------------------------------------------------------------------------------------------------
-
-
-def selected(ops: tuple[str, ...]) -> tuple[str, ...]:
-    """The rows that a run asks about, in the catalogue's order: all where none is named."""
-    return tuple(op for op in (*ROWS, *SEMANTICS, COMPOSITION) if not ops or op in ops)
-
-
-def tasks(settings: Settings, dtypes: tuple[str, ...], turn: int = 0) -> Iterator[Task]:
-    """The tasks of a run, the longest first; those of each further turn draw other questions."""
-    profile = PROFILES[settings.profile]
-    for op in reversed(selected(settings.ops)):
-        for dtype in (DTYPE,) if op in SEMANTICS else dtypes:
-            own = zlib.crc32(f"{version('adjudge')} {settings.seed} {turn} {op} {dtype}".encode())
-            several = {COMPOSITION: profile.compositions, **dict.fromkeys(SEMANTICS, profile.histories)}
-            yield Task(op, dtype, several.get(op, profile.examples), own)
-
+# -- many processes ------------------------------------------------------------------------------------------------------------
 
 _worker: tuple[Examiner, Any] | None = None
 
@@ -276,7 +65,7 @@ def _work(task: Task, deadline: float) -> int:
     examiner, records = _worker
     sent = 0
 
-    def emit(record: dict[str, Any]) -> None:
+    def emit(record: Any) -> None:
         nonlocal sent
         sent += 1
         records.put(record)
@@ -292,7 +81,7 @@ def run(settings: Settings, emit: Emit) -> None:
     ----------
     settings : Settings
     emit : callable
-        Given every record as it comes: a header ("run"), an "outcome" a question, a "failure" a new counterexample,
+        Given every record as it comes: a header ("run"), an an "outcome" per question, a "failure" per new counterexample,
         "disagreement" where legs contradict each other, "ledger" for each known deviation, and "end".
 
     Raises
@@ -307,7 +96,7 @@ def run(settings: Settings, emit: Emit) -> None:
     if settings.seed is None:
         settings = replace(settings, seed=int.from_bytes(os.urandom(4)) if profile.explores else 0)
     examiner = Examiner(settings)
-    emit(_header(examiner))
+    emit(outcomes.header(examiner))
     seconds = settings.max_time if settings.max_time is not None else EXPLORING_SECONDS if profile.explores else float("inf")
     deadline, turn = time.time() + seconds, 0
     try:
@@ -316,12 +105,12 @@ def run(settings: Settings, emit: Emit) -> None:
             turn += 1
             if not profile.explores or time.time() >= deadline:
                 break
-        for record in (*examiner.ledger_records(), *kink_records(examiner)):
+        for record in (*outcomes.ledger(examiner), *outcomes.kinks(examiner)):
             emit(record)
     except KeyboardInterrupt:
-        emit({"kind": "end", "seconds": time.perf_counter() - began, "interrupted": True})
+        emit(outcomes.the_end(time.perf_counter() - began, interrupted=True))
         raise
-    emit({"kind": "end", "seconds": time.perf_counter() - began, "interrupted": False})
+    emit(outcomes.the_end(time.perf_counter() - began))
 
 
 def _all(every: list[Task], examiner: Examiner, emit: Emit, deadline: float) -> None:
@@ -362,25 +151,3 @@ def _drain(records: Any, emit: Emit) -> int:
         except queue.Empty:
             return received
         received += 1
-
-
-def _header(examiner: Examiner) -> dict[str, Any]:
-    settings, backend = examiner.settings, examiner.backend
-    return {
-        "kind": "run",
-        "schema_version": 1,
-        "run": uuid.uuid4().hex[:12],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "adjudge": version("adjudge"),
-        "backend": backend.name,
-        "versions": backend.versions(),
-        "profile": settings.profile,
-        "seed": settings.seed,
-        "dtypes": list(examiner.dtypes),
-        "ops": list(selected(settings.ops)),
-        "catalogue": {op: family(op) for op in selected(())},
-        "commit": commit_of(backend),
-        "strict_accuracy": settings.strict,
-        "legs": [leg for leg in settings.legs if leg != "jax" or examiner.library is not None],
-        "environment": environment(),
-    }

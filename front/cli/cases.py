@@ -85,9 +85,9 @@ def departed(case: HistoryCase, judged: Backend) -> tuple[int, str, HistoryCase]
 
 def _replayed(case: Case, judged: Backend) -> tuple[int, str, Judgement]:
     """A case's status, the sentence about it, and the judgement."""
-    from ..suite.examiner import replay
+    from ..oracle.judge import judge
 
-    judgement = replay(case.question, judged)
+    judgement = judge(case.question, judged)
     if judgement.failed or judgement.verdict == case.verdict != "correct":
         return FAILED, f"{case.id} still fails: {failure_sentence(_record(case, judgement), judged.name)}", judgement
     if judgement.verdict in ("undecided", "unsupported"):

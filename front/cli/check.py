@@ -54,7 +54,7 @@ def check(
     judged = backend_of(backend)
     if ledger is not None:
         ledger_of(ledger, judged.name)
-    from ..suite.examiner import Settings
+    from ..suite.settings import Settings
 
     settings = Settings(
         backend, profile, _selected(ops, expression), _dtypes(dtypes, judged), seed, max_time, jobs,

@@ -50,9 +50,9 @@ def remembered(past: Path, records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Append a run to a history; what is to be said. A history that cannot be written is no reason to lose the verdict."""
     try:
         if past == HISTORY:
-            from ..suite.examiner import private
+            from ..suite.examiner import cache_folder
 
-            private()
+            cache_folder()
         return append(past, records)
     except (OSError, HistoryError) as problem:
         return [f"the run is not in the history: {problem}"]

@@ -40,12 +40,14 @@ def ledger_list(backend: str, path: str | None) -> int:
 @click.option("--ledger", "path", type=click.Path(), metavar="FILE", help="This ledger, in place of the shipped one.")
 def ledger_check(backend: str, path: str | None) -> int:
     """Replay every entry's case: status 1 if one does not fail as it says, or does not explain its own case."""
-    from ..suite.examiner import Examiner, Settings
+    from ..suite import outcomes
+    from ..suite.examiner import Examiner
+    from ..suite.settings import Settings
 
     judged = backend_of(backend)
     found = ledger_of(path, judged.name)
     examiner = Examiner(Settings(backend, legs=("balls",), ledger=path))
-    records = {record["id"]: record for record in examiner.ledger_records()}
+    records = {record["id"]: record for record in outcomes.ledger(examiner)}
     if not records:
         refuse(f"no ledger entry of backend {judged.name} applies to its version {examiner.version}")
     known: list[Any] = [*found.entries, *found.departures]

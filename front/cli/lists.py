@@ -33,9 +33,9 @@ def list_command(what: str, as_json: bool) -> int:
 
 def list_ops() -> list[dict[str, Any]]:
     """All rows, with their families."""
-    from ..suite import run as suite
+    from ..suite.tasks import family, selected
 
-    return [{"op": op, "family": suite.family(op)} for op in suite.selected(())]
+    return [{"op": op, "family": family(op)} for op in selected(())]
 
 
 def _list_backends() -> list[dict[str, Any]]:

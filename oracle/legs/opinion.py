@@ -35,7 +35,7 @@ def opinion(question: Question, library: Backend, known: Callable[[Judgement], s
     known : callable
         Gives the name of a known deviation of the library that explains a failing judgement, or None.
     """
-    judgement = judge(in_double(question), library, tangents=False)
+    judgement = judge(in_double(question), library, modes=("vjp",))
     name = library.name
     worst = judgement.worst
     if not judgement.failed:

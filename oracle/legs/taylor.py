@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from flint import arb
 
+from .. import numbers as s
 from ..certificate import LAST_BITS, Certificate
-from ..numbers import scalars as s
-from ..tangent import FIRST_BITS, pushed
+from ..series import FIRST_BITS, TOO_ROUGH, pushed
 from .witness import Witness, narrow, overlap
 
 __all__ = ["taylor"]
@@ -25,26 +26,22 @@ def taylor(certificate: Certificate) -> Witness:
     Witness
         Abstains where the series are never sharp enough to contradict.
     """
-    question = certificate.question
-    bits, slope = FIRST_BITS, None
-    while bits <= LAST_BITS:
-        try:
-            value = pushed(certificate, bits)[0][-1]
-            with s.taylor(bits):
-                total = s.lift(np.zeros(()))
-                if value.size:
-                    terms = value * s.lift(question.cotangent)
-                    total = s.boxed(np.add.reduce(np.asarray(terms).reshape(-1)))
-                slope = s.coefficient(total[()], 1)
-        except (s.Undecided, ValueError):  # flint's ValueError: a ball that contains 0 leads a denominator
-            bits *= 2
-            continue
-        except ZeroDivisionError:
-            return Witness("series", "abstains", note="no power series here: a pole, or a branch point")
-        if narrow(slope, certificate):
-            break
-        bits *= 2
-    if slope is None or not narrow(slope, certificate):
+
+    def attempt(bits: int) -> tuple[arb, int] | None:
+        value = pushed(certificate, bits)[0][-1]
+        with s.taylor(bits):
+            total = s.lift(np.zeros(()))
+            if value.size:
+                terms = value * s.lift(certificate.question.cotangent)
+                total = s.boxed(np.add.reduce(np.asarray(terms).reshape(-1)))
+            slope = s.coefficient(total[()], 1)
+        return (slope, bits) if narrow(slope, certificate) else None
+
+    try:
+        sharp = s.at_rising_precision(attempt, FIRST_BITS, LAST_BITS, TOO_ROUGH)
+    except ZeroDivisionError:
+        return Witness("series", "abstains", note="no power series here: a pole, or a branch point")
+    if sharp is None:
         return Witness("series", "abstains", note="never sharp enough to contradict")
-    agrees = overlap(slope, certificate)
-    return Witness("series", "agrees" if agrees else "disagrees", float(slope), f"{bits} bits")
+    slope, bits = sharp
+    return Witness("series", "agrees" if overlap(slope, certificate) else "disagrees", float(slope), f"{bits} bits")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from flint import arb
 
+from .. import numbers as s
 from ..certificate import Certificate
-from ..numbers import scalars as s
 
 __all__ = ["Witness", "along", "overlap"]
 
@@ -42,7 +42,7 @@ def along(certificate: Certificate) -> list[arb]:
     """The certified derivative along the question's directions: one ball, or one a vertex at a kink."""
     question = certificate.question
     out = []
-    with s.exact(certificate.bits):
+    with s.enclosing(certificate.bits):
         for gradients in certificate.vertices or (certificate.gradients,):
             total = arb(0)
             for truth, direction in zip(gradients, question.directions, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers.scalars import (
+from ..numbers import (
     absolute,
     add_reduce,
     boxed,

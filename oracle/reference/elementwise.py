@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers.scalars import (
+from ..numbers import (
     absolute,
     arccos,
     arccosh,
@@ -27,6 +27,7 @@ from ..numbers.scalars import (
     exp,
     exp2,
     expm1,
+    is_boundless,
     is_object,
     lift,
     ln2,
@@ -151,15 +152,15 @@ def sq(x: Any) -> Any:
 
 def logistic(x: Any, g: Any = 1, power: Any = exp) -> Any:
     """The logistic share g / (1 + e**-x), or of 2**-x with `exp2`; on floats in such a way that nothing overflows."""
-    if is_object(x):
+    if is_boundless(x):
         return g / (1 + power(-x))
     small = power(-absolute(x))
-    return g * (np.where(x >= 0, 1, small) / (1 + small))
+    return g * (where(compare(x, 0) >= 0, 1, small) / (1 + small))
 
 
 def sech(x: Any) -> Any:
     """1 / cosh x; on floats 2 e**-|x| / (1 + e**-2|x|), in which nothing overflows."""
-    if is_object(x):
+    if is_boundless(x):
         return 1 / cosh(x)
     small = exp(-absolute(x))
     return 2 * small / (1 + small * small)
@@ -167,10 +168,11 @@ def sech(x: Any) -> Any:
 
 def csch(x: Any) -> Any:
     """1 / sinh x; on floats 2 e**-|x| / (1 - e**-2|x|) with the sign of x, in which nothing overflows."""
-    if is_object(x):
+    if is_boundless(x):
         return 1 / sinh(x)
     far = -absolute(x)
-    return np.copysign(2 * exp(far) / -expm1(2 * far), x)
+    size = 2 * exp(far) / -expm1(2 * far)
+    return where(compare(x, 0) >= 0, size, -size) if is_object(x) else np.copysign(size, x)
 
 
 def root(x: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers import scalars as s
+from .. import numbers as s
+from ..dtypes import is_float
 from ..program import Program, Step
 from .op import OPS, Op, unbroadcast
 
@@ -84,11 +85,7 @@ def _array(x: Any) -> Any:
 
 
 def forward(
-    program: Program,
-    inputs: Sequence[Any],
-    branches: s.Branches | None = None,
-    after: Callable[[Any], Any] | None = None,
-    textbook: bool = False,
+    program: Program, inputs: Sequence[Any], after: Callable[[Any], Any] | None = None, textbook: bool = False
 ) -> list[Any]:
     """All values of a program, the inputs first.
 
@@ -97,39 +94,44 @@ def forward(
     program : Program
     inputs : sequence of arrays
         Floats, balls or series, one array an input.
-    branches : Branches, optional
-        Told which step runs, so that comparisons are found again at another precision.
     after : callable, optional
         Applied to each step's result: an error that a model of computation adds.
     textbook : bool
         Use the formulas that libraries commonly use.
     """
-    values = [_array(x) if s.is_object(x) else x for x in inputs]
+    values, branches = [_array(x) if s.is_object(x) else x for x in inputs], s.current_branches()
     for number, step in enumerate(program.steps):
-        if branches is not None:
-            branches.at((number, "value"))
+        branches.at((number, "value"))  # so that comparisons are found again at another precision
         value = step_forward(step, [values[a] for a in step.args], textbook)
         values.append(value if after is None else after(value))
     return values
 
 
-Pulled = Callable[[int, int, Any], Any]
+#: ``(step, operand, pulled) -> pulled``: what is to be pulled back in place of what a rule returned.
+Pullback = Callable[[int, int, Any], Any]
 
 
 def as_numpy(program: Program) -> np.ndarray:
-    """The value that NumPy itself gives, in its dtype; numbers are handed over as numbers, whose dtype yields."""
+    """The value that NumPy itself gives, in its dtype; numbers are handed over as numbers, whose dtype yields.
+
+    NumPy's own functions do not take bfloat16 everywhere: there it computes in float32, and the value is rounded.
+    """
     inputs = [i.materialise() if i.kind == "number" else i.data for i in program.inputs]
+    coarse = any(i.data.dtype.name == "bfloat16" for i in program.inputs)
     with np.errstate(all="ignore"):
-        return np.asarray(forward(program, inputs)[-1])
+        if not coarse:
+            return np.asarray(forward(program, inputs)[-1])
+        wide = [x.astype(np.float32) if isinstance(x, np.ndarray) and is_float(x.dtype) else x for x in inputs]
+        value = np.asarray(forward(program, wide)[-1])
+    return value.astype(program.working_dtype) if value.dtype == np.float32 else value
 
 
 def backward(
     program: Program,
     values: Sequence[Any],
     cotangent: Any,
-    branches: s.Branches | None = None,
     textbook: bool = False,
-    interfere: Mapping[str, Pulled] | None = None,
+    override_vjp: Mapping[str, Pullback] | None = None,
     poles: bool = False,
 ) -> tuple[list[Any], list[Any]]:
     """Pull `cotangent` of the last value back to every input.
@@ -141,13 +143,10 @@ def backward(
         What `forward` returned.
     cotangent : array
         Of the last value's shape.
-    branches : Branches, optional
-        As in `forward`.
     textbook : bool
         Use the formulas that libraries commonly use instead of the rules.
-    interfere : mapping, optional
-        Op name to a function ``(step, operand, pulled) -> pulled`` that replaces what a rule returned: for seeded faults.
-
+    override_vjp : mapping, optional
+        Op name to a `Pullback`: for seeded faults.
     poles : bool
         Whether to look, after each elementwise rule, for poles that nothing flows through.
 
@@ -158,6 +157,7 @@ def backward(
     cotangents : list
         The cotangent of every value, for the judge's look at ranges; None where none arrived.
     """
+    branches = s.current_branches()
     cotangents: list[Any] = [None] * len(values)
     cotangents[-1] = _array(cotangent)
     addends = _addends(program, values) if s.rounds() else [0] * len(values)
@@ -173,13 +173,12 @@ def backward(
         for k, arg in enumerate(step.args):
             if not needed[arg] or not (k == masked or op.differentiable(k)):
                 continue
-            if branches is not None:
-                branches.at((number, k))
+            branches.at((number, k))
             pulled = _array(step_pull(step, k, g, y, operands, textbook))
             if poles and op.elementwise:
                 pulled = _without_idle_poles(pulled, g)
-            if interfere is not None and step.op in interfere:
-                pulled = interfere[step.op](number, k, pulled)
+            if override_vjp is not None and step.op in override_vjp:
+                pulled = override_vjp[step.op](number, k, pulled)
             before = cotangents[arg]
             if before is not None and addends[arg] > 2:
                 before, pulled = s.order_free(before, addends[arg] - 1), s.order_free(pulled, addends[arg] - 1)

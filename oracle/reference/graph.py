@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import is_number, is_real
 from ..program import Step, encode_index
 from .errors import ClearedGraph, explained
 from .evaluate import step_forward, step_pull
@@ -128,8 +129,8 @@ def compute(
         data = _value(op, values, params)
     except (ValueError, TypeError) as problem:
         raise explained(op, values, params, problem) from problem
-    if data.dtype.kind != "f":
-        if data.dtype.kind not in "iub":
+    if not is_real(data.dtype):
+        if not is_number(data.dtype):
             raise TypeError(f"{op.name} gives {data.dtype}: tensors hold real floats, integers and booleans only")
         if constant is False:
             raise ValueError(f"{op.name} gives {data.dtype}, which has no derivative: only float tensors can be variables")

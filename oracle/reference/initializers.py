@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import is_real, simple_dtype
 from . import random
 from .creation import full, identity
 from .tensors import Tensor
@@ -32,7 +33,7 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _as_floats(data: np.ndarray | Any, dtype: Any, constant: Constant) -> Tensor:
-    if np.dtype(dtype).kind != "f":
+    if not is_real(simple_dtype(dtype)):
         raise ValueError(f"random weights of {np.dtype(dtype)}: they are fractions, so give a float dtype")
     return Tensor(np.asarray(data), dtype=dtype, constant=constant)
 

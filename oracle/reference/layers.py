@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers.scalars import add_reduce, boxed, cosh, is_object, lift, matmul, order_free, sqrt, tanh, winner, zeros
+from ..numbers import add_reduce, boxed, cosh, is_object, lift, matmul, order_free, sqrt, tanh, winner, zeros
 from ..program import as_tuple
 from .activations import sigmoid
 from .elementwise import sq

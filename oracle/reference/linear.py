@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers.scalars import boxed, einsum, is_object, lift, matmul
+from ..numbers import boxed, einsum, is_object, lift, matmul
 from .op import op, unbroadcast
 
 # -- matmul: vectors are matrices with an axis of one --------------------------------------------------------------------------

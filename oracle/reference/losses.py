@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers.scalars import add_reduce, exp, is_object, lift, log, power, to_float, truthy, where, zeros
+from ..dtypes import is_integer
+from ..numbers import add_reduce, exp, is_object, lift, log, power, to_float, truthy, where, zeros
 from .activations import above, log_softmax_pull, log_softmax_rows, softmax_rows, textbook_log_softmax_rows, without
 from .elementwise import pick
 from .op import op
@@ -28,7 +29,7 @@ def labelled(scores: Any, labels: Any) -> Places:
     """
     if not is_object(labels):
         labels = np.asarray(labels)
-        if labels.dtype.kind not in "iu":
+        if not is_integer(labels.dtype):
             raise TypeError(f"labels of {labels.dtype} name no classes: give integers")
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
         raise ValueError(

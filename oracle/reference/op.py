@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers import scalars as s
+from .. import numbers as s
 
 __all__ = ["OPS", "Op", "elementwise", "op"]
 

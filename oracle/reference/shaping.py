@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numbers.scalars import add_reduce, boxed, is_object, lift, normalise_axes
+from ..numbers import add_reduce, boxed, is_object, lift, normalise_axes
 from ..program import as_tuple, decode_index
 from .op import op, unbroadcast
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import is_integer, is_number, is_real
 from .evaluate import find
 from .graph import NOTHING, Node, compute, laid_out, pull_back
 from .op import OPS, Op
@@ -56,7 +57,7 @@ def _plain(x: Any) -> Any:
 
 def _raised(x: Tensor, exponent: Any) -> tuple[Op, tuple[Any, ...]]:
     """The op of ``x ** exponent``, and its operands."""
-    if type(exponent) in (int, float) and x.dtype.kind == "f" and exponent in POWERS:
+    if type(exponent) in (int, float) and is_real(x.dtype) and exponent in POWERS:
         return POWERS[exponent], (x,)
     return POWER, (x, exponent)
 
@@ -149,11 +150,11 @@ class Tensor:
         data = _array(x, dtype, copy)
         if data.ndim < ndmin:
             data = data[(None,) * (ndmin - data.ndim)]
-        if data.dtype.kind not in "fiub":
+        if not (is_real(data.dtype) or is_number(data.dtype)):
             raise TypeError(f"a tensor cannot hold {data.dtype}: only real floats, integers and booleans; convert it first")
-        if data.dtype.kind != "f" and constant is False:
+        if not is_real(data.dtype) and constant is False:
             raise ValueError(f"a tensor of {data.dtype} has no derivative and must be constant: give floats, or constant=True")
-        self._hold(Node(data, data.dtype.kind != "f" if constant is None else constant))
+        self._hold(Node(data, not is_real(data.dtype) if constant is None else constant))
 
     def _hold(self, node: Node, parent: Tensor | None = None, recipe: Recipe | None = None) -> None:
         self._node, self._parent, self._recipe, self._nulled = node, parent, recipe, None
@@ -469,7 +470,7 @@ def _index_part(part: Any) -> Any:
     if part is None or part is Ellipsis or isinstance(part, slice) or type(part) is int:
         return part
     array = np.array(_plain(part), dtype=np.intp if isinstance(part, (list, tuple)) and not part else None)
-    return int(array) if array.ndim == 0 and array.dtype.kind in "iu" else array
+    return int(array) if array.ndim == 0 and is_integer(array.dtype) else array
 
 
 def _array(x: Any, dtype: Any, copy: bool) -> np.ndarray:

@@ -32,7 +32,8 @@ from adjudge.oracle.program import LAYOUTS, Input, Program, Question, encode_ind
 from adjudge.oracle.protocol import Answer, Backend
 from adjudge.strategies import questions
 from adjudge.strategies.catalogue import CATALOGUE
-from adjudge.suite.examiner import Examiner, Settings, judge
+from adjudge.suite.examiner import Examiner, judge
+from adjudge.suite.settings import Settings
 
 OWN = """
 name = "own"

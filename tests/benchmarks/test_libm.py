@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from adjudge import Program, certify
-from adjudge.oracle.numbers.scalars import GUARD_BITS
+from adjudge.oracle.numbers import GUARD_BITS
 
 #: Function and an interval of ordinary arguments.
 FUNCTIONS = {

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adjudge.suite.examiner import Examiner, Settings
-from adjudge.suite.run import perform, tasks
+from adjudge.suite.examiner import Examiner
+from adjudge.suite.settings import Settings
+from adjudge.suite.subjects import perform
+from adjudge.suite.tasks import tasks
 
 
 @pytest.mark.parametrize("backend", ["mirror", "mygrad"])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from adjudge.suite.examiner import Examiner, Settings
+from adjudge.suite.examiner import Examiner
+from adjudge.suite.settings import Settings
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from adjudge.records.case import Case, write_case
 from adjudge.records.records import read_records
 from adjudge.reports.report import schema
 from adjudge.suite import run as suite
-from adjudge.suite.examiner import Settings
+from adjudge.suite.settings import Settings
 
 #: A backend of the user's own: the mirror, with a gradient of tanh that is a little off until it is mended.
 OWN = '''

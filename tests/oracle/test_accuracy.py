@@ -11,9 +11,9 @@ from adjudge.oracle import Program, judge
 from adjudge.oracle.accuracy import accuracy
 from adjudge.oracle.certificate import as_question
 from adjudge.oracle.protocol import Answer
-from adjudge.strategies.kinks import SHOWN
-from adjudge.suite.examiner import Settings
+from adjudge.strategies.kinks import KINK_TABLE
 from adjudge.suite.run import run
+from adjudge.suite.settings import Settings
 
 
 class Changed:
@@ -85,7 +85,7 @@ def test_the_kink_table_is_put_to_a_backend_once_a_run() -> None:
 
 
 def test_a_row_s_own_rule_rejects_what_is_not_in_the_set() -> None:
-    rules = {row.name: row.holds for row in SHOWN if row.holds is not None}
+    rules = {row.name: row.holds for row in KINK_TABLE if row.holds is not None}
     assert [rules["norm(x) at (0, 0)"](np.array(g)) for g in ([0.6, 0.8], [0.0, 0.0], [1.0, 0.1], [np.nan, 0.0])] == [
         True, True, False, False,
     ]  # fmt: skip

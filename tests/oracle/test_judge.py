@@ -267,10 +267,10 @@ def test_at_a_kink_a_wide_allowance_is_that_of_every_choice() -> None:
 
 
 def test_the_faulty_step_of_a_longer_program_is_blamed() -> None:
-    from adjudge.backends.faults import FAULTS, Faulty
+    from adjudge.backends.faults import FAULTS, faulty
 
     program = Program.of([[0.3, 0.7]], [("sin", [0]), ("exp", [1]), ("multiply", [2, 0])])
-    broken = Faulty(FAULTS["sign flip"], "exp")
+    broken = faulty(FAULTS["sign flip"], "exp")
     found = judge(as_question(program), broken)
     assert found.verdict == "wrong"
     assert blame(found, broken).op == "exp"

@@ -12,14 +12,14 @@ import adjudge
 from adjudge.backends import BackendError
 from adjudge.oracle import Program
 from adjudge.oracle.reference import OPS
-from adjudge.suite.examiner import Settings
 from adjudge.suite.run import run
+from adjudge.suite.settings import Settings
 
 SPOILT = '''
 """The mirror with a fault of its own."""
-from adjudge.backends.faults import FAULTS, Faulty
+from adjudge.backends.faults import FAULTS, faulty
 
-backend = Faulty(FAULTS["{fault}"], "{op}")
+backend = faulty(FAULTS["{fault}"], "{op}")
 '''
 
 

@@ -1,4 +1,4 @@
-"""Forward mode is certified: tangents are judged as gradients are, by Taylor series that know no derivative rule."""
+"""The directed modes are certified: tangents and Hessian-vector products are judged as gradients are, by Taylor series."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from adjudge.backends import installed, load, mirror
-from adjudge.backends.faults import TANGENT_FAULTS, FaultyForward
+from adjudge.backends.faults import FAULTS, faulty
 from adjudge.oracle import Program, Question, certify, judge
 from adjudge.oracle.blame import blame
 from adjudge.oracle.certificate import as_question
+from adjudge.oracle.legs import gradient_differences
+from adjudge.oracle.modes import MODES
 from adjudge.oracle.program import Input
 from adjudge.oracle.protocol import Answer, Unsupported
-from adjudge.oracle.tangent import certify_tangent
 from adjudge.strategies import questions
 from adjudge.suite.run import check
 
@@ -42,32 +43,51 @@ def drawn(op: str, dtype: str = "float64") -> tuple[Question, ...]:
     return tuple(out)
 
 
-@pytest.mark.parametrize("fault", TANGENT_FAULTS)
-@pytest.mark.parametrize("op", OPS)
-def test_a_seeded_fault_of_the_tangent_is_rejected(op: str, fault: str) -> None:
-    spoilt = FaultyForward(fault, op)
-    found = [judge(q, spoilt) for q in drawn(op)]
-    assert any(j.failed for j in found), f"{fault} in {op} was not seen in {len(found)} questions"
-    assert all(f.where == "tangent" for j in found if j.failed for f in j.findings if f.verdict == j.verdict)
+@pytest.mark.parametrize("fault", [name for name, fault in FAULTS.items() if MODES[fault.mode].directed])
+@pytest.mark.parametrize("op", ["sin", "tanh", "divide", "power", "prod", "matmul", "softmax"])
+def test_a_seeded_fault_of_a_directed_mode_is_rejected(op: str, fault: str) -> None:
+    broken, mode = faulty(FAULTS[fault], op), FAULTS[fault].mode
+    judgements = [judge(q, broken) for q in drawn(op)]
+    assert any(j.failed for j in judgements), f"{fault} in {op} was not seen in {len(judgements)} questions"
+    assert all(f.mode == mode for j in judgements if j.failed for f in j.findings if f.verdict == j.verdict)
 
 
+@pytest.mark.parametrize("mode", ["jvp", "hvp"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
 @pytest.mark.parametrize("op", OPS)
-def test_the_mirrors_tangents_are_correct(op: str, dtype: str) -> None:
-    said = [t.verdict for q in drawn(op, dtype) if (t := judge(q, mirror).tangent) is not None]
-    assert set(said) <= {"correct", "undecided"}
-    assert said.count("correct") >= len(said) / 4
+def test_the_mirror_is_correct_in_directed_modes(op: str, dtype: str, mode: str) -> None:
+    verdicts = [f.verdict for q in drawn(op, dtype) if (f := judge(q, mirror).modes.get(mode)) is not None]
+    assert set(verdicts) <= {"correct", "undecided"}
+    assert verdicts.count("correct") >= (len(verdicts) / 4 if dtype != "float16" else 1)
 
 
 def test_the_truth_is_what_mpmath_has() -> None:
     x, v = np.array([0.5, 25.0, -3.0]), np.array([1.0, -2.0, 3.0])
     question = Question(Program.of([x], [("tanh", [0]), ("multiply", [1, 0])]), np.ones(3), (v,))
-    truth = certify_tangent(certify(question)).truth
-    assert truth is not None
-    with mpmath.workdps(60):
-        due = [float(mpmath.diff(lambda t: mpmath.tanh(t) * t, mpmath.mpf(a)) * b) for a, b in zip(x, v, strict=True)]
-    assert truth.nearest.tolist() == due
-    assert (truth.allowance < 1e-14).all()
+    certificate = certify(question)
+    for mode, order in (("jvp", 1), ("hvp", 2)):
+        (truth,) = MODES[mode].certify(certificate).arrays
+        assert truth is not None
+        with mpmath.workdps(60):
+            due = [
+                float(mpmath.diff(lambda t: mpmath.tanh(t) * t, mpmath.mpf(a), order) * b) for a, b in zip(x, v, strict=True)
+            ]
+        assert truth.nearest.tolist() == due
+        assert (truth.allowance < 1e-14).all()
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_differences_of_gradients_agree_with_second_order(op: str) -> None:
+    stances = [gradient_differences(c).stance for q in drawn(op) if (c := certify(q)).decided and not c.kink]
+    assert "disagrees" not in stances
+    assert stances.count("agrees") >= len(stances) / 4
+
+
+def test_differences_of_gradients_contradict_a_wrong_truth_of_second_order() -> None:
+    certificate, other = certify(one("sin", [0.3])), certify(one("sin", [0.4]))
+    for answered, truth in (MODES["hvp"].certify(other), other.truths_cache)[1].items():
+        certificate.truths_cache[answered] = truth
+    assert gradient_differences(certificate).stance == "disagrees"
 
 
 # -- verdicts ------------------------------------------------------------------------------------------------------------------
@@ -131,15 +151,15 @@ SAID: dict[str, tuple[Question, Change, str, str, str]] = {
 def test_a_verdict_on_the_tangent_is_given_where_it_is_due(name: str) -> None:
     question, push, verdict, of_all, reason = SAID[name]
     found = judge(question, Pretender(push))
-    assert found.tangent is not None
-    assert (found.tangent.verdict, found.verdict, found.tangent.where) == (verdict, of_all, "tangent")
-    assert reason in found.tangent.reason
-    assert (found.tangent in found.findings) == (verdict not in ("correct", "undecided", "unsupported"))
+    assert found.modes
+    assert (found.modes["jvp"].verdict, found.verdict, found.modes["jvp"].where) == (verdict, of_all, "tangent")
+    assert reason in found.modes["jvp"].reason
+    assert (found.modes["jvp"] in found.findings) == (verdict not in ("correct", "undecided", "unsupported"))
 
 
 def test_who_has_no_forward_mode_is_not_asked() -> None:
-    assert judge(one("sin", [0.3]), load("reference")).tangent is None
-    assert judge(one("sin", [0.3]), mirror, tangents=False).tangent is None
+    assert "jvp" not in judge(one("sin", [0.3]), load("reference")).modes
+    assert not judge(one("sin", [0.3]), mirror, modes=("vjp",)).modes
 
 
 def test_a_textbook_formula_with_another_sign_is_wrong() -> None:
@@ -160,14 +180,20 @@ def test_rounding_of_products_whose_sum_cancels_is_honest(op: str) -> None:
 
 def test_directions_that_the_dtype_does_not_hold_are_not_judged_by() -> None:
     question = Question(Program.of([np.float16(0.3)], [("sin", [0])]), np.ones(()), (np.array(0.1),))
-    tangent = judge(question, mirror).tangent
-    assert tangent is not None
-    assert tangent.reason == "the directions are no numbers of the dtype"
+    assert judge(question, mirror).modes["jvp"].reason == "the directions are no numbers of the dtype"
+
+
+def test_a_product_of_second_order_is_blamed_on_the_step_that_gets_it_wrong() -> None:
+    program = Program.of([[0.3, 0.7]], [("sin", [0]), ("exp", [1]), ("multiply", [2, 0])])
+    broken = faulty(FAULTS["sign flip (second order)"], "exp")
+    found = judge(as_question(program), broken)
+    assert (found.verdict, found.worst and found.worst.where) == ("wrong", "hvp of a")
+    assert blame(found, broken).op == "exp"
 
 
 def test_a_tangent_is_blamed_on_the_step_that_pushes_it_wrongly() -> None:
     program = Program.of([[0.3, 0.7]], [("sin", [0]), ("exp", [1]), ("multiply", [2, 0])])
-    broken = FaultyForward("sign flip", "exp")
+    broken = faulty(FAULTS["sign flip (forward mode)"], "exp")
     found = judge(as_question(program), broken)
     assert found.verdict == "wrong"
     assert blame(found, broken).op == "exp"
@@ -198,6 +224,21 @@ def test_tangents_are_those_worked_out_by_hand(backend: Any) -> None:
     assert all(np.array_equal(x, i.data) for x, i in zip(inputs, program.inputs, strict=True))
 
 
+def test_products_of_second_order_are_those_worked_out_by_hand() -> None:
+    a, b = np.array([2.0, 3.0]), np.array([5.0, 7.0])
+    program = Program.of([a, b], [("multiply", [0, 0]), ("multiply", [2, 1]), ("sum", [3])])  # sum of a**2 b
+    for name in (*FORWARD, "reference"):
+        if installed()[name] is None:
+            continue
+        backend = load(name)
+        for way, product in backend.hvp.items():
+            inputs = [i.materialise() for i in program.inputs]
+            along = [np.array([1.0, 0.0]), np.array([0.0, 1.0])]
+            by_a, by_b = product(program, inputs, np.array(1.0), along)
+            assert by_a.tolist() == [2 * 5 * 1, 2 * 3 * 1], (name, way)
+            assert by_b.tolist() == [2 * 2 * 1, 0], (name, way)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_variable_that_the_value_does_not_need_pushes_nothing(dtype: str, backend: Any) -> None:
     x = np.array([1.0, 2.0], dtype)
@@ -206,9 +247,10 @@ def test_a_variable_that_the_value_does_not_need_pushes_nothing(dtype: str, back
     assert (value.tolist(), tangent.tolist(), tangent.dtype) == ([-1, -2], [0, 0], dtype)
 
 
-def test_a_report_counts_what_is_said_of_tangents() -> None:
+def test_a_report_counts_the_verdicts_of_each_mode() -> None:
     summary = check("mirror", profile="quick", ops=("sin", "absolute"), dtypes=("float64",), jobs=1, legs=("balls", "series"))
     assert summary.status() == 0
-    assert summary.rows["sin"].tangents["correct"] > 5
-    assert summary.tangents["correct"] + summary.tangents["undecided"] <= summary.judged
-    assert summary.tangents["undecided"] > 0
+    for mode in ("jvp", "hvp"):
+        assert summary.rows["sin"].modes[mode]["correct"] > 5
+        assert summary.modes[mode]["correct"] + summary.modes[mode]["undecided"] <= summary.judged
+        assert summary.modes[mode]["undecided"] > 0

@@ -1,0 +1,122 @@
+"""The one search: draw, judge, record; what fails in a new way is shrunk, recorded at its smallest, and the search goes on.
+
+What is searched, programs or scripts of tensors, is a `Subject`. Each round is one Hypothesis run. A new failure is raised
+within it, so that Hypothesis shrinks it; the next round looks for others with what is left of the examples.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
+from typing import Any, Generic, Protocol, TypeVar
+
+from hypothesis.errors import Flaky
+
+__all__ = ["Emit", "Subject", "search"]
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+#: Takes every record as it comes.
+Emit = Callable[[Any], None]
+
+
+class Subject(Protocol[Item, Outcome]):
+    """What is searched."""
+
+    def draw(self, seed: int, examples: int, ask: Callable[[Item], None]) -> None:
+        """Draw so many examples from a seed, and ask each; what `ask` raises is shrunk by Hypothesis."""
+        ...
+
+    def examine(self, item: Item, number: int | None) -> Outcome:
+        """Judge an example; `number` counts those before it, and is None for one that is only tried in shrinking."""
+        ...
+
+    def signature(self, outcome: Outcome) -> Hashable | None:
+        """What makes two new failures the same one; None for all else."""
+        ...
+
+    def records(self, outcome: Outcome, number: int) -> Iterable[Any]:
+        """What is recorded of an outcome."""
+        ...
+
+    def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Any:
+        """The record of a new failure, made smaller still where that can be done."""
+        ...
+
+
+class _NewFailure(AssertionError):
+    """Raised inside Hypothesis so that it shrinks."""
+
+
+class _Round(Generic[Item, Outcome]):
+    """One Hypothesis run: examples are recorded until one fails in a new way; then others like it are looked for.
+
+    Parameters
+    ----------
+    subject : Subject
+    seen : set
+        Signatures of the failures that are recorded already.
+    asked : int
+        Examples that were asked in the rounds before.
+    most : int
+        Examples that may be asked in this one.
+    emit : Emit
+    deadline : float
+        The time after which no more is asked.
+    """
+
+    def __init__(
+        self, subject: Subject[Item, Outcome], seen: set[Hashable], asked: int, most: int, emit: Emit, deadline: float
+    ) -> None:
+        self.subject, self.seen, self.emit, self.deadline = subject, seen, emit, deadline
+        self.asked, self.last = asked, asked + most
+        self.signature: Hashable | None = None
+        self.smallest: Outcome | None = None
+
+    def ask(self, item: Item) -> None:
+        """Judge and record an example; once a new failure is known, only keep what fails like it."""
+        if time.time() >= self.deadline:
+            return
+        if self.signature is not None:
+            outcome = self.subject.examine(item, None)
+            if self.subject.signature(outcome) == self.signature:
+                self.smallest = outcome
+                raise _NewFailure(self.signature)
+            return
+        if self.asked >= self.last:
+            return
+        outcome = self.subject.examine(item, self.asked)
+        self.asked += 1
+        for record in self.subject.records(outcome, self.asked):
+            self.emit(record)
+        signature = self.subject.signature(outcome)
+        if signature is not None and signature not in self.seen:
+            self.signature, self.smallest = signature, outcome
+            raise _NewFailure(signature)
+
+
+def search(subject: Subject[Item, Outcome], examples: int, seed: int, emit: Emit, deadline: float = float("inf")) -> None:
+    """Ask so many examples, record every outcome, and shrink every new failure.
+
+    Parameters
+    ----------
+    subject : Subject
+    examples : int
+    seed : int
+        What to draw from; each further round draws from the next.
+    emit : Emit
+    deadline : float
+        The time after which no more is asked.
+    """
+    asked, seen = 0, set[Hashable]()
+    while asked < examples and time.time() < deadline:
+        current = _Round(subject, seen, asked, examples - asked, emit, deadline)
+        with suppress(_NewFailure, Flaky):
+            subject.draw(seed + len(seen), examples - asked, current.ask)
+        asked = current.asked
+        if current.smallest is None or current.signature is None:
+            return
+        seen.add(current.signature)
+        emit(subject.failure(current.smallest, current.signature, asked))

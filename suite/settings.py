@@ -1,0 +1,81 @@
+"""What is asked of a run, and how much each profile asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..oracle.legs import LEGS
+
+__all__ = ["PROFILES", "Profile", "Settings"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much is asked.
+
+    Parameters
+    ----------
+    examples : int
+        Questions for each op and dtype.
+    compositions : int
+        Questions of several random ops for each dtype.
+    scripts : int
+        Scripts of tensors for each row of the semantics.
+    opinion_share : float
+        Part of the time that the opinion leg may take, beyond its first example of each op and dtype.
+    explores : bool
+        Whether every run draws anew, until its time is over.
+    """
+
+    examples: int
+    compositions: int
+    scripts: int
+    opinion_share: float
+    explores: bool = False
+
+
+PROFILES = {
+    "quick": Profile(examples=10, compositions=150, scripts=30, opinion_share=0.0),
+    "ci": Profile(examples=60, compositions=1500, scripts=300, opinion_share=0.15),
+    "nightly": Profile(examples=200, compositions=5000, scripts=1000, opinion_share=0.15, explores=True),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is asked of a run.
+
+    Parameters
+    ----------
+    backend : str
+        As `adjudge.backends.load` takes it.
+    profile : str
+        One of `PROFILES`.
+    ops : tuple of str
+        Rows of the catalogue, or "composition"; all if empty.
+    dtypes : tuple of str
+        Float dtypes; those the backend has if empty.
+    seed : int, optional
+        What to draw from; by default fixed, and drawn anew by a profile that explores.
+    max_time : float, optional
+        Seconds after which no more is asked.
+    jobs : int, optional
+        Processes; by default one per core.
+    legs : tuple of str
+        Which of `LEGS` judge.
+    ledger : str, optional
+        Path of a ledger to use instead of the shipped one.
+    strict : bool
+        Whether loss of digits is a failure as well.
+    """
+
+    backend: str
+    profile: str = "ci"
+    ops: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    seed: int | None = None
+    max_time: float | None = None
+    jobs: int | None = None
+    legs: tuple[str, ...] = tuple(LEGS)
+    ledger: str | None = None
+    strict: bool = False

@@ -1,0 +1,157 @@
+"""What is searched: programs, put to a backend's modes of differentiation, and scripts, put to its tensors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from hypothesis import given
+from hypothesis import seed as seeded
+
+from ..oracle.legs import Leg
+from ..oracle.lockstep import Divergence, Lockstep, reduce
+from ..oracle.program import Question
+from ..strategies import questions
+from ..strategies.catalogue import CATALOGUE
+from ..strategies.rules import SEMANTICS
+from ..strategies.scripts import drive
+from ..strategies.seeded import seeded_settings
+from ..strategies.shrink import shrink
+from . import outcomes
+from .examiner import Examiner, Outcome, witnesses
+from .search import Emit, search
+from .settings import PROFILES
+from .tasks import COMPOSITION, Task
+
+__all__ = ["perform"]
+
+
+class Programs:
+    """Questions about one op, or about compositions, in one dtype."""
+
+    def __init__(self, task: Task, examiner: Examiner) -> None:
+        self.task, self.examiner = task, examiner
+        self.ops = tuple(op for op in CATALOGUE if examiner.backend.supports(op))
+        self.share = PROFILES[examiner.settings.profile].opinion_share
+        self.began = time.perf_counter()
+        #: Seconds spent on each leg that gets a share of the time, and how often it agreed.
+        self.spent = {leg.name: 0.0 for leg in examiner.legs if not leg.every}
+        self.agreed = dict.fromkeys(self.spent, 0)
+
+    def draw(self, seed: int, examples: int, ask: Callable[[Question], None]) -> None:
+        """One Hypothesis run, whose questions depend on the seed alone."""
+        op = None if self.task.op == COMPOSITION else self.task.op
+        strategy = questions(op, dtypes=(self.task.dtype,), allow=self.ops)
+        with seeded_settings(examples) as settings:
+            seeded(seed)(settings(given(strategy)(ask)))()
+
+    def examine(self, question: Question, number: int | None) -> Outcome:
+        """Judge a question by the legs whose turn it is."""
+        if number is None:
+            return self.examiner.examine(question)
+        before = time.perf_counter()
+        outcome = self.examiner.examine(question, [leg for leg in self.examiner.legs if self._turn(leg, number)])
+        for leg in self.spent:
+            if leg in outcome.legs:
+                self.spent[leg] += time.perf_counter() - before
+                self.agreed[leg] += outcome.legs[leg] == "agrees"
+        return outcome
+
+    def _turn(self, leg: Leg, number: int) -> bool:
+        if leg.every:
+            return number % leg.every == 0
+        return not self.agreed[leg.name] or self.spent[leg.name] < self.share * (time.perf_counter() - self.began)
+
+    def signature(self, outcome: Outcome) -> Hashable | None:
+        """The verdict, the op to blame, and where."""
+        return outcome.signature
+
+    def records(self, outcome: Outcome, number: int) -> Iterator[Any]:
+        """The outcome, and what the legs have against each other."""
+        yield outcomes.outcome(self.task, number, outcome)
+        if outcome.disagreement:
+            yield outcomes.disagreement(self.task.op, outcome, self.examiner)
+
+    def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Any:
+        """The blamed step alone if that fails alike, and the smallest question like it."""
+
+        def alike(question: Question) -> bool:
+            return self.examiner.examine(question).signature == signature
+
+        question = smallest.judgement.question
+        alone = smallest.blamed.alone if smallest.blamed is not None else None
+        if alone is not None and alike(alone):
+            question = alone
+        smallest = self.examiner.examine(shrink(question, alike))
+        smallest.witnesses = witnesses(smallest.judgement, self.examiner.backend)
+        return outcomes.failure(self.task, number, smallest, self.examiner)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A script that was run on the library and on the reference.
+
+    Parameters
+    ----------
+    lines : int
+    divergence : Divergence or None
+    known : str or None
+        The ledger entry that explains the divergence.
+    ms : float
+    """
+
+    lines: int
+    divergence: Divergence | None
+    known: str | None
+    ms: float
+
+
+class Scripts:
+    """Scripts of one row of the semantics, run on a library and on the reference side by side."""
+
+    def __init__(self, task: Task, examiner: Examiner, library: ModuleType) -> None:
+        self.task, self.examiner, self.library = task, examiner, library
+        self.began = time.perf_counter()
+
+    def draw(self, seed: int, examples: int, ask: Callable[[tuple[Lockstep, Divergence | None]], None]) -> None:
+        """One Hypothesis run, whose scripts depend on the seed alone."""
+        drive(self.library, lambda *ended: ask(ended), examples, seed, self.task.op, shrink=True)
+
+    def examine(self, ended: tuple[Lockstep, Divergence | None], number: int | None) -> Run:
+        """Look a divergence up in the ledger."""
+        lockstep, divergence = ended
+        entry = None if divergence is None else self.examiner.ledger.departure(divergence, self.examiner.version)
+        before, self.began = self.began, time.perf_counter()
+        return Run(len(lockstep.lines), divergence, None if entry is None else entry.id, round((self.began - before) * 1e3, 3))
+
+    def signature(self, run: Run) -> Hashable | None:
+        """What differs, and after what."""
+        return run.divergence.signature if run.divergence is not None and run.known is None else None
+
+    def records(self, run: Run, number: int) -> Iterator[Any]:
+        """The outcome."""
+        yield outcomes.script_outcome(self.task, number, run.divergence, run.lines, run.ms, run.known)
+
+    def failure(self, smallest: Run, signature: Hashable, number: int) -> Any:
+        """The same divergence after as few lines as will do."""
+        assert smallest.divergence is not None
+        shortest = reduce(self.library, smallest.divergence)
+        self.began = time.perf_counter()
+        return outcomes.script_failure(self.task, number, shortest, self.examiner)
+
+
+def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float("inf")) -> None:
+    """Ask everything of one task, and record it."""
+    backend = examiner.backend
+    if task.op in SEMANTICS:
+        if backend.tensors is None:
+            emit(outcomes.unsupported(task.op, task.dtype, f"{backend.name} has no tensors of this kind"))
+        else:
+            search(Scripts(task, examiner, backend.tensors), task.examples, task.seed, emit, deadline)
+    elif task.op != COMPOSITION and not backend.supports(task.op):
+        emit(outcomes.unsupported(task.op, task.dtype, f"{backend.name} has no {task.op}"))
+    else:
+        search(Programs(task, examiner), task.examples, task.seed, emit, deadline)
