@@ -7,7 +7,7 @@ from .spelling import REDUCE, WRITES_TWICE, composed, updates
 
 name = "jax"
 distributions = ("jax", "jaxlib", "numpy")
-dtypes = ("float64", "float32", "float16")
+dtypes = ("float64", "float32", "float16", "bfloat16")
 flushes_subnormals = True
 
 language = Language(
