@@ -49,7 +49,7 @@ def pulled(program, variables, cotangent):
             {leaves}
 
             def program(variables):
-                {tuple} = variables
+                {variable_tuple} = variables
                 {steps}
                 return {out}
         """,
@@ -63,13 +63,13 @@ def pulled(program, variables, cotangent):
         def vjp({inputs}, cotangent):
             {program}
 
-            return pulled(program, {tuple}, cotangent)
+            return pulled(program, {variable_tuple}, cotangent)
     """,
     jvp="""
         def jvp({inputs}, {tangents}):
             {program}
 
-            value, tangent = make_jvp(program)({tuple})(({tangents},))
+            value, tangent = make_jvp(program)({variable_tuple})({tangent_tuple})
             return np.array(value), np.array(tangent)
     """,
     hvp={
@@ -79,7 +79,7 @@ def pulled(program, variables, cotangent):
 
                 {gradient}
 
-                gradients, products = make_jvp(gradient)({tuple})(({tangents},))
+                gradients, products = make_jvp(gradient)({variable_tuple})({tangent_tuple})
                 return [np.array(x) for x in products]
         """,
         "reverse over reverse": """
@@ -88,8 +88,8 @@ def pulled(program, variables, cotangent):
 
                 {gradient}
 
-                pull, gradients = make_vjp(gradient)({tuple})
-                return [np.array(x) for x in pull(({tangents},))]
+                pull, gradients = make_vjp(gradient)({variable_tuple})
+                return [np.array(x) for x in pull({tangent_tuple})]
         """,
     },
     # Forwards alone autograd has nothing to trace.
@@ -98,10 +98,10 @@ def pulled(program, variables, cotangent):
             {program}
 
             def total():
-                pull, value = make_vjp(program)({tuple})
+                pull, value = make_vjp(program)({variable_tuple})
                 return value, pull(cotangent)
 
-            return dict(forward=lambda: program({tuple}), total=total, arrays=lambda both: both)
+            return dict(forward=lambda: program({variable_tuple}), total=total, arrays=lambda both: both)
     """,
     # It computes these but has no derivative for them, or (setitem) its arrays cannot be written to.
     lacking=("positive", "cbrt", "cumprod", "setitem"),

@@ -7,7 +7,7 @@ from .spelling import REDUCE, WRITES_TWICE, composed, updates
 
 name = "jax"
 distributions = ("jax", "jaxlib", "numpy")
-dtypes = ("float64", "float32", "float16")
+dtypes = ("float64", "float32", "float16", "bfloat16")
 flushes_subnormals = True
 
 language = Language(
@@ -95,14 +95,14 @@ def likelihood(x, labels, weights=None):
 
             value, pull = jax.vjp(program, {variables})
             if not jnp.issubdtype(value.dtype, jnp.floating):  # no variable reaches it
-                return np.array(value), [None for x in {tuple}]
+                return np.array(value), [None for x in {variable_tuple}]
             return np.array(value), [np.array(g) for g in pull(jnp.asarray(cotangent, value.dtype))]
     """,
     jvp="""
         def jvp({inputs}, {tangents}):
             {program}
 
-            value, tangent = jax.jvp(program, {tuple}, ({tangents},))
+            value, tangent = jax.jvp(program, {variable_tuple}, {tangent_tuple})
             return np.array(value), np.array(tangent)
     """,
     hvp={
@@ -112,7 +112,7 @@ def likelihood(x, labels, weights=None):
 
                 {gradient}
 
-                gradients, products = jax.jvp(gradient, {tuple}, ({tangents},))
+                gradients, products = jax.jvp(gradient, {variable_tuple}, {tangent_tuple})
                 return [np.array(x) for x in products]
         """,
         "reverse over reverse": """
@@ -122,7 +122,7 @@ def likelihood(x, labels, weights=None):
                 {gradient}
 
                 gradients, pull = jax.vjp(gradient, {variables})
-                return [np.array(x) for x in pull(({tangents},))]
+                return [np.array(x) for x in pull({tangent_tuple})]
         """,
     },
     # Compiled, warm, and its arrays on the device. JAX's memory is not NumPy's: what the compiler has laid out says how much.

@@ -180,9 +180,11 @@ def source(program: Program, template: str, language: Language, function_of: Cal
 
 def _function(program: Program, template: str, language: Language, function_of: Callable[[str], str]) -> Source:
     inputs, variables = [letter(n) for n in range(len(program.inputs))], [letter(n) for n in program.variables]
+    tangents = [f"along_{x}" for x in variables]
     slots = {
-        "inputs": ", ".join(inputs), "variables": ", ".join(variables), "tuple": sequence(variables),
-        "tangents": ", ".join(f"along_{x}" for x in variables), "out": letter(len(inputs) + len(program.steps) - 1),
+        "inputs": ", ".join(inputs), "out": letter(len(inputs) + len(program.steps) - 1),
+        "variables": ", ".join(variables), "variable_tuple": sequence(variables),
+        "tangents": ", ".join(tangents), "tangent_tuple": sequence(tangents),
     }  # fmt: skip
     lines: list[str] = []
     ops: dict[int, str] = {}

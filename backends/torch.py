@@ -7,7 +7,7 @@ from .spelling import REDUCE, WRITES_TWICE, arithmetic, composed, updates
 
 name = "torch"
 distributions = ("torch", "numpy")
-dtypes = ("float64", "float32", "float16")
+dtypes = ("float64", "float32", "float16", "bfloat16")
 
 language = Language(
     title="PyTorch",
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 def tensor(x):
     x = np.array(x)  # a copy: PyTorch takes neither negative strides nor read-only memory
-    if x.dtype.name == "bfloat16":  # which is nothing to PyTorch
+    if x.dtype.name == "bfloat16":  # which PyTorch does not take from NumPy
         return torch.from_numpy(x.astype(np.float32)).to(torch.bfloat16)
     return torch.from_numpy(x)
 def array(x):

@@ -20,7 +20,7 @@ import numpy as np
 from flint import arb
 
 from . import numbers as s
-from .dtypes import float_type
+from .dtypes import float_type, is_float, promoted
 from .program import Program, Question
 from .reference.evaluate import as_numpy, backward, forward
 
@@ -336,7 +336,8 @@ def as_question(program: Program, cotangent: Any = None) -> Question:
     if cotangent is None:
         cotangent = np.ones(as_numpy(program).shape, program.working_dtype)
     directions = tuple(None if i.constant else np.ones(i.data.shape) for i in program.inputs)
-    return Question(program, np.asarray(cotangent, dtype=np.result_type(np.asarray(cotangent), np.float16)), directions)
+    given = np.asarray(cotangent)
+    return Question(program, given if is_float(given.dtype) else given.astype(promoted(given.dtype, np.float16)), directions)
 
 
 def _unknown(question: Question, model: Model, trouble: str) -> Certificate:

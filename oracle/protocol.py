@@ -99,8 +99,8 @@ class Language:
     vjp, jvp : str
         Functions ``def vjp({inputs}, cotangent):`` and ``def jvp({inputs}, {tangents}):``, which give the value and a list of
         one gradient per variable (perhaps None), or the value and its tangent. Slots: ``{inputs}``, ``{variables}`` and
-        ``{tangents}`` (called ``along_a``, ...) with commas, ``{tuple}`` for a tuple of the variables, ``{out}`` for the last
-        value, ``{leaves}`` and ``{steps}`` on lines of their own; and a line with ``{x}`` is repeated for each variable.
+        ``{tangents}`` (called ``along_a``, ...) with commas; ``{variable_tuple}``, ``{tangent_tuple}``; ``{out}`` for the last
+        value; ``{leaves}`` and ``{steps}`` on lines of their own; and a line with ``{x}`` is repeated for each variable.
     hvp : mapping of str to str
         Functions ``def hvp({inputs}, cotangent, {tangents}):``, which give a list of one product per variable (perhaps None);
         by the way in which they are computed.

@@ -41,17 +41,17 @@ def script(case: Case, backend: Backend) -> str | None:
     template = template_of(language, mode, way)
     if not template:
         return None
-    program, row = case.question.program, MODES[mode]
-    known, main = _main(case, row, backend.numpy_dtypes)
+    program, call = case.question.program, CALLS[mode]
+    known, main = _main(case, call, backend.numpy_dtypes)
     parts = [
         f"def inputs():\n{_indented(_input_lines(program))}\n    return {sequence(_letters(program))}",
-        "\n".join(GIVEN[name](case) for name in row.given),
+        "\n".join(GIVEN[name](case) for name in call.given),
         source(program, template, language).text.rstrip("\n"),
         "\n".join(known),
         main,
     ]
     imports, helpers = definitions("\n".join(parts), language)
-    blocks = [_head(case), f"import sys\n\nimport numpy as np\n{imports}", *parts[:2], helpers, *parts[2:], CALLED]
+    blocks = [f"{_head(case)}\n\nimport sys\n\nimport numpy as np\n{imports}", *parts[:2], helpers, *parts[2:], CALLED]
     return "\n\n\n".join(filter(None, blocks)) + "\n"
 
 
@@ -154,19 +154,19 @@ def _tangent(case: Case) -> tuple[list[np.ndarray], ...]:
 
 
 @dataclass(frozen=True)
-class Mode:
-    """How a script asks.
+class Call:
+    """How a script asks in some mode.
 
     Parameters
     ----------
     given : tuple of str
         Which of `GIVEN` the function takes.
-    call : str
-        Calls it.
+    text : str
+        The call.
     names : callable
         What the answers are called.
     answers : str
-        A list of them, in terms of what `call` assigns.
+        A list of them, in terms of what `text` assigns.
     bounds : callable
         What is expected of them, and how far off they may be; both empty where that is not known.
     rules : str
@@ -174,7 +174,7 @@ class Mode:
     """
 
     given: tuple[str, ...]
-    call: str
+    text: str
     names: Callable[[Program], list[str]]
     answers: str
     bounds: Callable[[Case], tuple[list[np.ndarray], ...]]
@@ -184,15 +184,15 @@ class Mode:
 UNCHANGED = """\
     "inputs are left as they were": all(np.array_equal(x, y, equal_nan=True) for x, y in zip(given, inputs())),
 """
-MODES = {
-    "vjp": Mode(
+CALLS = {
+    "vjp": Call(
         ("COTANGENT",),
         "value, gradients = vjp(*given, COTANGENT)",
         lambda program: ["value", *(f"gradient of {letter(n)}" for n in program.variables)],
         "[value, *gradients]",
         _gradients,
     ),
-    "jvp": Mode(
+    "jvp": Call(
         ("TANGENTS",),
         "value, tangent = jvp(*given, *TANGENTS)",
         lambda program: ["value", "tangent"],
@@ -204,7 +204,7 @@ MODES = {
 """
         + UNCHANGED,
     ),
-    "hvp": Mode(
+    "hvp": Call(
         ("COTANGENT", "TANGENTS"),
         "products = hvp(*given, COTANGENT, *TANGENTS)",
         lambda program: [f"hvp of {letter(n)}" for n in program.variables],
@@ -277,19 +277,19 @@ fine = list(rules.values())  # the numbers are as they are: what is broken here 
 """
 
 
-def _main(case: Case, mode: Mode, numpy_dtypes: bool) -> tuple[list[str], str]:
+def _main(case: Case, call: Call, numpy_dtypes: bool) -> tuple[list[str], str]:
     """What the main function needs to know, and the function."""
     program = case.question.program
-    expected, allowance = mode.bounds(case)
-    known, body = [], [ASK.replace("{call}", mode.call)]
-    body.append(RULES.replace("RULES", mode.rules) if mode.rules else "fine = []\n")
+    expected, allowance = call.bounds(case)
+    known, body = [], [ASK.replace("{call}", call.text)]
+    body.append(RULES.replace("RULES", call.rules) if call.rules else "fine = []\n")
     if expected:
-        known = [f"NAMES = {mode.names(program)!r}", _table("EXPECTED", expected), _table("ALLOWANCE", allowance)]
-        body.append(COMPARE.replace("ANSWERS", mode.answers))
-    if mode is MODES["vjp"] and case.bounds.slope:
+        known = [f"NAMES = {call.names(program)!r}", _table("EXPECTED", expected), _table("ALLOWANCE", allowance)]
+        body.append(COMPARE.replace("ANSWERS", call.answers))
+    if call is CALLS["vjp"] and case.bounds.slope:
         known += [_table("SLOPE", _of_variables(program, case.bounds.slope)), f"MOST = {case.bounds.most!r}"]
         body.append(SLOPE)
-    if mode is MODES["vjp"] and case.verdict == "contract":
+    if call is CALLS["vjp"] and case.verdict == "contract":
         with np.errstate(all="ignore"):
             plain = forward(program, [i.materialise() if i.kind == "number" else i.data for i in program.inputs])[-1]
             dtype = np.asarray(plain).dtype

@@ -399,7 +399,7 @@ WORDS = Language(
     vjp="""
         def vjp({inputs}, cotangent):
             {steps}
-            return {out}, [None for x in {tuple}]
+            return {out}, [None for x in {variable_tuple}]
     """,
 )
 
