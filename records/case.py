@@ -30,7 +30,7 @@ class WitnessRecord(Model):
 
     leg: str
     stance: Literal["agrees", "disagrees", "abstains"]
-    derivative: Real = math.nan
+    derivative: Real
     note: str = ""
 
     @classmethod
@@ -67,12 +67,12 @@ class Bounds(Model):
     rows : tuple of Bound
         In the order in which the mode gives them: the value and one gradient per variable (vjp), the value and its tangent
         (jvp), one product per variable (hvp). Empty where the truth is not known.
-    most : float
+    most : float, optional
         See `Bound.slope`.
     """
 
     rows: tuple[Bound, ...] = ()
-    most: Real = math.inf
+    most: Real | None = None
 
     @property
     def slopes(self) -> list[np.ndarray]:
@@ -116,12 +116,12 @@ def _about_nearest(truth: Any, finding: Finding | None) -> np.ndarray:
     return np.asarray(truth.allowance + side * np.abs(truth.residual))
 
 
-def _separation(judgement: Judgement) -> tuple[dict[int, np.ndarray], float]:
+def _separation(judgement: Judgement) -> tuple[dict[int, np.ndarray], float | None]:
     """A direction along which the gradients lie beyond the hull of the one-sided ones, by input; empty where they do not."""
     certificate, got = judgement.certificate, judgement.gradients
     shapes = {n: np.shape(e.nearest) for n, e in enumerate(certificate.gradients) if e is not None}
     if len(got) != len(certificate.gradients) or any(np.shape(got[n]) != shape for n, shape in shapes.items()):
-        return {}, math.inf
+        return {}, None
 
     def row(arrays: Any) -> np.ndarray:
         return np.concatenate([np.zeros(0), *(np.asarray(arrays[n], np.float64).reshape(-1) for n in shapes)])
@@ -130,7 +130,7 @@ def _separation(judgement: Judgement) -> tuple[dict[int, np.ndarray], float]:
     room = np.max([row([None if e is None else e.allowance for e in v]) for v in certificate.vertices], axis=0)
     target = row(got)
     if not target.size or not np.isfinite(target).all() or not np.isfinite(room).all():
-        return {}, math.inf
+        return {}, None
     from scipy.optimize import linprog  # takes half a second to load, and is seldom needed
 
     # Maximise w.target - most - |w|.room over w = p - q, each part of it between 0 and 1, with w.corner <= most for all.
@@ -143,7 +143,7 @@ def _separation(judgement: Judgement) -> tuple[dict[int, np.ndarray], float]:
     w = solution.x[: target.size] - solution.x[target.size : -1]
     most = float((corners @ w).max() + np.abs(w) @ room)
     if w @ target <= most:
-        return {}, math.inf
+        return {}, None
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
     parts = np.split(w, ends[:-1])
     return {n: part.reshape(shape) for (n, shape), part in zip(shapes.items(), parts, strict=True)}, most

@@ -33,8 +33,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
-from ..oracle.lockstep import ACTS, ASPECTS, TAGS, Departure, act, replay
-from .model import Model, describe, nearest
+from ..oracle.lockstep import ACTS, ASPECTS, TAGS, Departure, act
+from .model import LedgerState, Model, describe, nearest
 
 __all__ = [
     "EntryId", "Found", "KnownDivergence", "LedgerError", "Mark", "Text", "Versions", "in_versions", "is_line", "known_divergences",
@@ -61,16 +61,12 @@ def _versions(value: Any) -> SpecifierSet:
         raise ValueError(f"'versions' must be a range such as '>=2.4,<3', not {value!r}") from problem
 
 
-EntryId = Annotated[
-    str, Field(pattern=r"^[\w.-]+$", description="must name a file: letters, digits, '_', '-' and '.' only")
-]
+EntryId = Annotated[str, Field(pattern=r"^[\w.-]+$", description="must name a file: letters, digits, '_', '-' and '.' only")]
 Text = Annotated[str, Field(pattern=r"\S", description="must be text")]
 #: A date, in a field of its own name.
 Found = Annotated[date, Field(description="must be a date, as in 2026-01-31")]
 #: A range of versions of a library; left out, all of them.
-Versions = Annotated[
-    SpecifierSet, BeforeValidator(_versions), PlainSerializer(str), WithJsonSchema({"type": "string"})
-]
+Versions = Annotated[SpecifierSet, BeforeValidator(_versions), PlainSerializer(str), WithJsonSchema({"type": "string"})]
 
 
 def in_versions(version: str, versions: SpecifierSet) -> bool:
@@ -184,9 +180,8 @@ class KnownDivergence(Model):
         """Whether a divergence is this one."""
         return any(mark.fits(divergence) for mark in self.when)
 
-    def state(self, library: Any) -> tuple[str, str]:
-        """What has become of it, and what is seen now: "still fails", "no longer fails", or "fails otherwise"."""
-        divergence = replay(library, self.snippet)
+    def state(self, divergence: Departure | None) -> tuple[LedgerState, str]:
+        """What has become of it, given what its snippet shows now, and that in words."""
         if divergence is None:
             return "no longer fails", ""
         unchanged = len(divergence.lines) == len(self.snippet) and self.explains(divergence)

@@ -41,7 +41,16 @@ from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_fro
 from ..oracle.reference import OPS, UnknownOp
 from .case import Case, read_case
 from .divergences import (
-    SUFFIX, EntryId, Found, KnownDivergence, LedgerError, Text, Versions, in_versions, known_divergences, read_entry,
+    SUFFIX,
+    EntryId,
+    Found,
+    KnownDivergence,
+    LedgerError,
+    Text,
+    Versions,
+    in_versions,
+    known_divergences,
+    read_entry,
 )  # fmt: skip
 from .model import Model, nearest
 
@@ -168,9 +177,10 @@ class Conditions(Model):
     last_axis: Annotated[
         tuple[int, ...], _List, Field(description="must be a list of lengths, one of which the last axis of some operand has")
     ] = Field(default=(), alias="last axis")
-    magnitude: Annotated[
-        tuple[float, float], Field(strict=False, description=MAGNITUDE), AfterValidator(_in_order)
-    ] = (0.0, math.inf)
+    magnitude: Annotated[tuple[float, float], Field(strict=False, description=MAGNITUDE), AfterValidator(_in_order)] = (
+        0.0,
+        math.inf,
+    )
     reason: Annotated[str, Field(description="must be a piece of the reason's text")] = ""
 
     def hold(self, facts: Facts) -> bool:

@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 from ..oracle.judge import VERDICTS
 from ..oracle.program import Program, Question, array_from_json, array_to_json
 
-__all__ = ["ArrayField", "Model", "QuestionField", "Real", "Verdict", "describe", "nearest", "to_json"]
+__all__ = ["ArrayField", "LedgerState", "Model", "QuestionField", "Real", "Verdict", "describe", "nearest", "to_json"]
 
 
 class Model(BaseModel):
@@ -45,6 +45,7 @@ Real = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": list(NON_FINITE)}]}),
 ]
 
+
 def to_json(value: Any) -> Any:
     """A value as JSON has it: non-finite numbers as strings, NumPy's numbers as Python's, tuples as lists."""
     if isinstance(value, Mapping):
@@ -55,6 +56,8 @@ def to_json(value: Any) -> Any:
         value = value.item()
     return _write_number(value) if isinstance(value, float) else value
 
+
+LedgerState = Literal["still fails", "no longer fails", "fails otherwise", "not judged"]
 
 if TYPE_CHECKING:
     Verdict = str

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
+import numpy as np
 from pydantic import Field, JsonValue
 
 from ..oracle.accuracy import Accuracy
 from ..oracle.judge import Finding
-from ..oracle.program import ProgramError
-from .case import AnyCase, ScriptCase
-from .model import Model, Real, Verdict
+from .case import AnyCase, mode_of
+from .model import LedgerState, Model, Real, Verdict, to_json
 
 __all__ = [
     "SCHEMA_VERSION", "TITLES", "AccuracyRecord", "BenchRun", "CheckRun", "DisagreementRecord", "EndRecord", "Environment",
-    "FailureRecord", "KinkRecord", "LedgerRecord", "ModeOutcome", "OutcomeRecord", "RatioRecord", "Record", "TimingRecord",
-    "UntimedRecord",
+    "FailureRecord", "KinkRecord", "LedgerRecord", "LedgerState", "ModeOutcome", "OutcomeRecord", "RatioRecord", "Record", "TimingRecord",
+    "UntimedRecord", "finding_fields",
 ]  # fmt: skip
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION: Final = 2
 #: What each mode of differentiation but reverse mode is called on pages; reverse mode is what an outcome itself is about.
 TITLES = {"jvp": "forward mode", "hvp": "second order"}
-
-LedgerState = Literal["still fails", "no longer fails", "fails otherwise", "not judged"]
 
 
 class Environment(Model):
@@ -82,6 +80,11 @@ class ModeOutcome(Model):
     verdict: Verdict
     reason: str = ""
 
+    @classmethod
+    def of(cls, finding: Finding) -> ModeOutcome:
+        """The judgement that a finding is."""
+        return cls(verdict=finding.verdict, reason=finding.reason)
+
 
 class AccuracyRecord(Model):
     """How accurate an answer's gradients are, see `adjudge.oracle.accuracy.Accuracy`."""
@@ -136,6 +139,17 @@ class _Judged(Model):
     accuracy: AccuracyRecord | None = None
 
 
+def finding_fields(finding: Finding | None) -> dict[str, Any]:
+    """The fields of an outcome that say what stands against the answer; none where nothing does."""
+    if finding is None:
+        return {}
+    return {
+        "mode": mode_of(finding.where), "where": finding.where, "reason": finding.reason,
+        "index": tuple(map(int, finding.index)), "got": finding.got, "expected": finding.expected, "error": finding.error,
+        "allowance": finding.allowance, "bits_lost": finding.bits_lost,
+    }  # fmt: skip
+
+
 class OutcomeRecord(_Judged):
     """One judged question; `case` is the question's id where something stands against the answer."""
 
@@ -148,6 +162,11 @@ class FailureRecord(_Judged):
 
     kind: Literal["failure"] = "failure"
     case: AnyCase
+
+    @classmethod
+    def of(cls, outcome: OutcomeRecord, case: AnyCase) -> FailureRecord:
+        """The failure that an outcome is, with its case."""
+        return cls(**{name: getattr(outcome, name) for name in _Judged.model_fields}, case=case)
 
 
 class DisagreementRecord(Model):
@@ -178,8 +197,16 @@ class KinkRecord(Model):
     program: str
     subgradients: str
     verdict: Verdict
-    got: tuple[Any, ...] = ()
+    got: tuple[JsonValue, ...] = ()
     reason: str = ""
+
+    @classmethod
+    def of(
+        cls, name: str, program: str, subgradients: str, *, verdict: str, reason: str = "", gradients: Sequence[Any] = ()
+    ) -> KinkRecord:
+        """What was picked, as one gradient per input; None where there is none."""
+        got = tuple(to_json(np.asarray(g).tolist()) for g in gradients if g is not None)
+        return cls(name=name, program=program, subgradients=subgradients, verdict=verdict, got=got, reason=reason)
 
 
 class EndRecord(Model):

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from ..oracle.judge import FAILING, VERDICTS
 from .accuracy import AccuracyStats
 from .models import (
-    CheckRun, DisagreementRecord, EndRecord, FailureRecord, KinkRecord, LedgerRecord, OutcomeRecord, Record,
+    CheckRun,
+    DisagreementRecord,
+    EndRecord,
+    FailureRecord,
+    KinkRecord,
+    LedgerRecord,
+    OutcomeRecord,
+    Record,
 )  # fmt: skip
 
 __all__ = ["CATEGORIES", "JUDGED", "OpSummary", "Summary", "category", "counted", "summarise"]

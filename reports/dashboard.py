@@ -1,4 +1,4 @@
-"""The dashboard: what the runs of a history tell together, machine by machine, as one HTML file."""
+"""The dashboard: what the runs of a history show together, machine by machine, as one HTML file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from markupsafe import Markup
 from packaging.version import InvalidVersion, Version
 
-from ..records.history import Finding, History, Machine, Seen, Series
-from ..records.records import JUDGED, counted
-from .changepoints import CHANCE, LEAST, Step, steps
+from ..records.history import History, Machine, PastRun, Series, Sighting
+from ..records.summary import JUDGED, counted
+from .changepoints import CHANCE, LEAST, ChangePoint, change_points
 from .charts import INK, MUTED, SERIES, STATES, canvas, svg
 from .pages import render
 from .timings import SECONDS, amount
@@ -34,25 +34,25 @@ MOST_RUNS = 200
 MOST_TOLD, MOST_DRAWN = 40, 30
 
 
-def dashboard(found: History) -> str:
+def dashboard(history: History) -> str:
     """The page of a history.
 
     Parameters
     ----------
-    found : History
+    history : History
 
     Returns
     -------
     str
         HTML, shorter than `MOST_BYTES` when encoded.
     """
-    machines = found.machines()
+    machines = history.machines()
     places: list[dict[str, Any]] = []
     for most, rows in FITTINGS:
         for number, machine in enumerate(machines[len(places) : most], len(places)):
-            places.append(_place(found, machine, f"m{number}"))
+            places.append(_place(history, machine, f"m{number}"))
         text = render(
-            "dashboard.html", machines=places[:most], others=[m.label for m in machines[most:]], most=rows, notes=found.notes,
+            "dashboard.html", machines=places[:most], others=[m.label for m in machines[most:]], most=rows, notes=history.notes,
             counted=counted, chance=CHANCE,
         )  # fmt: skip
         if len(text.encode()) < MOST_BYTES:
@@ -60,14 +60,14 @@ def dashboard(found: History) -> str:
     raise ValueError(f"the dashboard is larger than {MOST_BYTES} bytes even with what is least: begin a new history")
 
 
-def _place(found: History, machine: Machine, name: str) -> dict[str, Any]:
-    """Everything that the page says of one machine."""
-    series, seen = found.series(machine.key), found.seen(machine.key)
+def _place(history: History, machine: Machine, name: str) -> dict[str, Any]:
+    """Everything that the page says about one machine."""
+    series, checked = history.series(machine.key), history.conformance(machine.key)
     return {
         "name": name, "label": machine.label, "key": machine.key, "runs": machine.runs[::-1],
-        "throughput": _throughput(series, name), "releases": list(_releases(series, seen, name)),
+        "throughput": _throughput(series, name), "releases": list(_releases(series, checked, name)),
         "conformance": [
-            _conformance(backend, profile, runs, f"{name}-c{k}") for k, ((backend, profile), runs) in enumerate(seen.items())
+            _conformance(backend, profile, runs, f"{name}-c{k}") for k, ((backend, profile), runs) in enumerate(checked.items())
         ],
     }  # fmt: skip
 
@@ -111,9 +111,9 @@ class Chart:
 def _throughput(series: Sequence[Series], name: str) -> dict[str, Any]:
     """Charts of throughput by op, and the steps in words."""
     backends = list(dict.fromkeys(one.backend for one in series))
-    found = steps([[point.total_s for point in one.points] for one in series])
+    found = change_points([[point.total_s for point in one.points] for one in series])
     told = list(_told([(one, step) for one, some in zip(series, found, strict=True) for step in some], series))
-    cases: dict[tuple[str, ...], list[tuple[Series, list[Step]]]] = {}
+    cases: dict[tuple[str, ...], list[tuple[Series, list[ChangePoint]]]] = {}
     for one, some in zip(series, found, strict=True):
         cases.setdefault((one.op, one.case, one.layout, one.dtype, one.setting), []).append((one, some))
     settings = len({one.setting for one in series}) > 1
@@ -128,9 +128,9 @@ def _throughput(series: Sequence[Series], name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told(found: Sequence[tuple[Series, Step]], series: Sequence[Series]) -> Iterator[tuple[str, str]]:
+def _told(found: Sequence[tuple[Series, ChangePoint]], series: Sequence[Series]) -> Iterator[tuple[str, str]]:
     """The steps in words with a turn each, latest first; those of one op that come together are told together."""
-    alike: dict[tuple[Any, ...], list[tuple[Series, Step]]] = {}
+    alike: dict[tuple[Any, ...], list[tuple[Series, ChangePoint]]] = {}
     for one, step in found:
         at = one.points[step.at]
         alike.setdefault((at.started, at.number, one.backend, one.op, step.ratio > 1), []).append((one, step))
@@ -139,17 +139,17 @@ def _told(found: Sequence[tuple[Series, Step]], series: Sequence[Series]) -> Ite
         yield ("slower" if slower else "faster"), _step_sentence(some, cases)
 
 
-def _step_sentence(some: Sequence[tuple[Series, Step]], cases: int) -> str:
+def _step_sentence(some: Sequence[tuple[Series, ChangePoint]], cases: int) -> str:
     """Steps of one op in the same run, in words.
 
     Examples
     --------
-    >>> from .history import Timed
-    >>> old, new = (Timed(n, f"2026-11-2{n}T10:00", f"mygrad 2.{n}.0", "0.1.0", 1.0, 1.0, 1.0, 1e9) for n in (4, 5))
+    >>> from ..records.history import PastTiming
+    >>> old, new = (PastTiming(n, f"2026-11-2{n}T10:00", f"mygrad 2.{n}.0", "0.1.0", 1, 1, 1, 1e9) for n in (4, 5))
     >>> one = Series("mygrad", "matmul", "8 @ 8", "C", "float64", "", (old, new))
-    >>> _step_sentence([(one, Step(1, 1.32, 1.21, 1.44, 0.01))], 9)
+    >>> _step_sentence([(one, ChangePoint(1, 1.32, 1.21, 1.44, 0.01))], 9)
     'mygrad: matmul 8 @ 8, C, float64 takes 1.32 times as long (1.21 to 1.44) since 2026-11-25 10:00, with mygrad 2.4.0 → 2.5.0'
-    >>> _step_sentence([(one, Step(1, 1.32, 1.21, 1.44, 0.01)), (one, Step(1, 1.5, 1.4, 1.6, 0.01))], 9)
+    >>> _step_sentence([(one, ChangePoint(1, 1.32, 1.21, 1.44, 0.01)), (one, ChangePoint(1, 1.5, 1.4, 1.6, 0.01))], 9)
     'mygrad: 2 of 9 cases of matmul take 1.32 to 1.50 times as long since 2026-11-25 10:00, with mygrad 2.4.0 → 2.5.0'
     """
     one, step = some[0]
@@ -163,7 +163,9 @@ def _step_sentence(some: Sequence[tuple[Series, Step]], cases: int) -> str:
     return f"{one.backend}: {len(some)} of {cases} cases of {one.op} take {times} times as long {since}"
 
 
-def _speeds(title: str, caption: str, some: Sequence[tuple[Series, list[Step]]], backends: Sequence[str], name: str) -> Chart:
+def _speeds(
+    title: str, caption: str, some: Sequence[tuple[Series, list[ChangePoint]]], backends: Sequence[str], name: str
+) -> Chart:
     """Throughput of one case over runs, a line a backend."""
     numbers = sorted({p.number for one, _ in some for p in one.points}, key=_order(some))[-MOST_RUNS:]
     at = {number: k for k, number in enumerate(numbers)}
@@ -198,7 +200,7 @@ def _speeds(title: str, caption: str, some: Sequence[tuple[Series, list[Step]]],
     return Chart(caption, picture, ["run", *here], rows)
 
 
-def _order(some: Sequence[tuple[Series, list[Step]]]) -> Any:
+def _order(some: Sequence[tuple[Series, list[ChangePoint]]]) -> Any:
     began = {p.number: (p.started, p.number) for one, _ in some for p in one.points}
     return began.__getitem__
 
@@ -232,7 +234,7 @@ def _version(text: str) -> Version:
         return Version("0")
 
 
-def _releases(series: Sequence[Series], seen: dict[tuple[str, str], list[Seen]], name: str) -> Iterator[dict[str, Any]]:
+def _releases(series: Sequence[Series], seen: dict[tuple[str, str], list[PastRun]], name: str) -> Iterator[dict[str, Any]]:
     """For every backend with several versions on record: time by version relative to the newest, and conformance."""
     for number, backend in enumerate(dict.fromkeys(one.backend for one in series)):
         times: dict[tuple[str, str, str, str], dict[str, float]] = {}
@@ -250,7 +252,7 @@ def _releases(series: Sequence[Series], seen: dict[tuple[str, str], list[Seen]],
 
 def _side_by_side(
     backend: str, versions: Sequence[str], times: dict[tuple[str, str, str, str], dict[str, float]],
-    seen: dict[tuple[str, str], list[Seen]], name: str,
+    seen: dict[tuple[str, str], list[PastRun]], name: str,
 ) -> dict[str, Any]:  # fmt: skip
     short = [v.partition(",")[0].rpartition(" ")[2] for v in versions]
     short = short if len(set(short)) == len(short) else list(versions)
@@ -302,7 +304,7 @@ def _relative(backend: str, op: str, versions: Sequence[str], ratios: dict[str, 
 # -- conformance ---------------------------------------------------------------------------------------------------------------
 
 
-def _conformance(backend: str, profile: str, runs: Sequence[Seen], name: str) -> dict[str, Any]:
+def _conformance(backend: str, profile: str, runs: Sequence[PastRun], name: str) -> dict[str, Any]:
     """States of ops over runs, what went from one state to another, and findings."""
     return {
         "name": name, "backend": backend, "profile": profile, "runs": len(runs), "states": _states(backend, runs, f"{name}-s"),
@@ -310,7 +312,7 @@ def _conformance(backend: str, profile: str, runs: Sequence[Seen], name: str) ->
     }  # fmt: skip
 
 
-def _current(runs: Sequence[Seen]) -> Iterator[tuple[Seen, dict[str, str]]]:
+def _current(runs: Sequence[PastRun]) -> Iterator[tuple[PastRun, dict[str, str]]]:
     """Every run with the states of all ops after it; an op that a run did not judge keeps its state."""
     states: dict[str, str] = {}
     for run in runs:
@@ -318,7 +320,7 @@ def _current(runs: Sequence[Seen]) -> Iterator[tuple[Seen, dict[str, str]]]:
         yield run, dict(states)
 
 
-def _states(backend: str, runs: Sequence[Seen], name: str) -> Chart:
+def _states(backend: str, runs: Sequence[PastRun], name: str) -> Chart:
     """How many ops are in which state after each run."""
     counts = [(run, Counter(states.values())) for run, states in _current(runs)][-MOST_RUNS:]
     kinds = [kind for kind in STATES if any(count[kind] for _, count in counts)]
@@ -342,7 +344,7 @@ def _states(backend: str, runs: Sequence[Seen], name: str) -> Chart:
     return Chart("Ops by state", picture, ["run", "versions", "judged", *kinds], rows)
 
 
-def _turns(runs: Sequence[Seen]) -> list[tuple[str, str, str, str, str]]:
+def _turns(runs: Sequence[PastRun]) -> list[tuple[str, str, str, str, str]]:
     """Every change of an op's state: when, op, from, to, and what was different."""
     out = []
     for (before, old), (after, new) in pairwise(_current(runs)):
@@ -352,9 +354,9 @@ def _turns(runs: Sequence[Seen]) -> list[tuple[str, str, str, str, str]]:
     return out
 
 
-def _findings(backend: str, runs: Sequence[Seen], name: str) -> dict[str, Any]:
+def _findings(backend: str, runs: Sequence[PastRun], name: str) -> dict[str, Any]:
     """Every finding: when it was first and last seen, and since when it is gone."""
-    every: dict[str, list[tuple[int, Finding]]] = {}
+    every: dict[str, list[tuple[int, Sighting]]] = {}
     for number, run in enumerate(runs):
         for found in run.findings:
             if found.place != "no longer fails":
@@ -379,19 +381,19 @@ def _findings(backend: str, runs: Sequence[Seen], name: str) -> dict[str, Any]:
     return {"findings": Chart("Findings", picture, heads, listed), "undrawn": len(rows[MOST_DRAWN:])}
 
 
-def _telling(row: tuple[int, int, Seen | None, Finding]) -> tuple[Any, ...]:
+def _telling(row: tuple[int, int, PastRun | None, Sighting]) -> tuple[Any, ...]:
     """What is told first: what is new, what was found or went on the way, and at last what was known all along."""
     first, last, gone, found = row
     kind = 0 if gone is None and not found.known else 1 if gone is not None else 2 if first else 3
     return kind, -last, -first, found.key
 
 
-def _covers(run: Seen, found: Finding) -> bool:
+def _covers(run: PastRun, found: Sighting) -> bool:
     """Whether a run would have met a finding if it were still there."""
     return not run.partial and run.states.get(found.op, "not judged") in JUDGED
 
 
-def _timelines(backend: str, rows: Sequence[tuple[int, int, bool, Finding]], runs: Sequence[Seen], name: str) -> Markup:
+def _timelines(backend: str, rows: Sequence[tuple[int, int, bool, Sighting]], runs: Sequence[PastRun], name: str) -> Markup:
     """A line a finding, from the run that saw it first to the one that saw it last."""
     with canvas(640, 34 + 15 * len(rows)) as (figure, axes):
         for place, (first, last, gone, found) in enumerate(rows):

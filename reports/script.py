@@ -59,7 +59,7 @@ import numpy as np
 from ..oracle.program import Input, Program, as_tuple, decode_index, letter
 from ..oracle.protocol import Backend
 from ..oracle.reference import forward
-from ..records.case import Arrays, Case
+from ..records.case import Case
 
 __all__ = ["ScriptError", "array_words", "passes", "script"]
 
@@ -86,7 +86,7 @@ def script(case: Case, backend: Backend) -> str | None:
         If a template lacks, or asks for what there is not.
     """
     words = backend.language.script
-    if words is None or (case.where == "tangent" and "push" not in words):
+    if words is None or (case.mode == "jvp" and "push" not in words):
         return None
     try:
         return _written(case, backend, words)
@@ -132,8 +132,8 @@ def _written(case: Case, backend: Backend, words: Mapping[str, Any]) -> str:
         f'"""{_safe(head)}\n\nFound with {versions or "unknown versions"}. Exits with status 1 while the fault is there.\n"""',
         f"import sys\n\nimport numpy as np\n{textwrap.dedent(words['import']).strip()}\n",
         f"def inputs():\n{_indented(_input_lines(program))}\n    return {_sequence(_letters(program))}\n",
-        _along(case) if case.where == "tangent" else f"COTANGENT = {array_words(case.question.cotangent)}\n",
-        _run(program, words["push" if case.where == "tangent" else "run"], words) + "\n",
+        _along(case) if case.mode == "jvp" else f"COTANGENT = {array_words(case.question.cotangent)}\n",
+        _run(program, words["push" if case.mode == "jvp" else "run"], words) + "\n",
         *_main(case, backend.numpy_dtypes),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -155,11 +155,6 @@ def _indented(lines: Iterable[str], by: int = 4) -> str:
 def _sequence(words: Iterable[str]) -> str:
     words = list(words)
     return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
-
-
-def _chosen(program: Program, arrays: Arrays) -> list[np.ndarray]:
-    """The value's array and those of the variables' gradients; none where there is nothing to compare with."""
-    return [a for n, a in enumerate(arrays) if a is not None and (n == 0 or n - 1 in program.variables)]
 
 
 def _table(name: str, arrays: list[np.ndarray]) -> str:
@@ -383,23 +378,16 @@ fine = list(rules.values())  # the numbers are as they are: what is broken here 
 def _main(case: Case, numpy_dtypes: bool) -> list[str]:
     """Blocks: what the main function needs to know, and the function."""
     program, bounds = case.question.program, case.bounds
-    names = ["value", *(f"gradient of {letter(n)}" for n in program.variables)]
-    known, body = [], [RUN]
-    if case.where == "tangent":
-        known, body = ['NAMES = ["value", "tangent"]'], [PUSH]
-        if bounds.tangent and bounds.expected:
-            expected, allowance = bounds.tangent
-            known.append(_table("EXPECTED", [*_chosen(program, bounds.expected[:1]), expected]))
-            known.append(_table("ALLOWANCE", [*_chosen(program, bounds.allowance[:1]), allowance]))
-            body.append(COMPARE)
-    elif bounds.expected:
-        known += [f"NAMES = {names!r}", _table("EXPECTED", _chosen(program, bounds.expected))]
-        known.append(_table("ALLOWANCE", _chosen(program, bounds.allowance)))
+    known, body = [], [PUSH if case.mode == "jvp" else RUN]
+    if bounds.rows:
+        known.append(f"NAMES = {[row.name for row in bounds.rows]!r}")
+        known.append(_table("EXPECTED", [row.expected for row in bounds.rows]))
+        known.append(_table("ALLOWANCE", [row.allowance for row in bounds.rows]))
         body.append(COMPARE)
-    if bounds.slope:
-        known += [_table("SLOPE", _chosen(program, bounds.slope)), f"MOST = {bounds.most!r}"]
+    if bounds.slopes:
+        known += [_table("SLOPE", bounds.slopes), f"MOST = {bounds.most!r}"]
         body.append(SLOPE)
-    if case.verdict == "contract" and case.where != "tangent":
+    if case.verdict == "contract" and case.mode != "jvp":
         with np.errstate(all="ignore"):
             plain = forward(program, [i.materialise() if i.kind == "number" else i.data for i in program.inputs])[-1]
             dtype = np.asarray(plain).dtype

@@ -24,9 +24,10 @@ from ..oracle.legs import Witness, exact_differences, opinion, taylor
 from ..oracle.program import Program, Question
 from ..oracle.protocol import Backend, as_backend
 from ..records.case import Case
-from ..records.ledger import Ledger, shipped_ledger
+from ..records.ledger import Facts, Ledger, shipped_ledger
+from ..records.models import LedgerRecord, LedgerState
 from ..strategies.rules import SEMANTICS
-from .lockstep import departure_records
+from .lockstep import divergence_records
 
 __all__ = ["LEGS", "PROFILES", "Examiner", "Outcome", "Profile", "Settings", "case_of", "judge", "replay", "witnesses"]
 
@@ -194,25 +195,26 @@ class Examiner:
         entry = self.library_ledger.match(facts(judgement, blamed, worst), next(iter(self.library.versions().values())))
         return entry.id if entry is not None else None
 
-    def ledger_records(self) -> Iterator[dict[str, Any]]:
+    def ledger_records(self) -> Iterator[LedgerRecord]:
         """Replay the stored case of every ledger entry that applies to this version: only that tells whether it is fixed."""
         for entry in self.ledger.applying(self.version):
             if self.settings.ops and not set(entry.question.program.ops) & set(self.settings.ops):
                 continue
             outcome = self.examine(entry.question)
             judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
+            state: LedgerState
             if judgement.verdict in ("undecided", "unsupported"):
                 state = "not judged"
             elif entry.id in outcome.known:
                 state = "still fails"
             else:
                 state = "fails otherwise" if judgement.failed else "no longer fails"
-            yield {
-                "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "op": entry.op,
-                "verdict": judgement.verdict, "said": worst.reason if worst else "",
-            }  # fmt: skip
+            yield LedgerRecord(
+                id=entry.id, op=entry.op, state=state, reason=entry.reason, verdict=judgement.verdict,
+                observed=worst.reason if worst else "",
+            )  # fmt: skip
         if not self.settings.ops or set(SEMANTICS) & set(self.settings.ops):
-            yield from departure_records(self.ledger.departures, self.backend, self.version)
+            yield from divergence_records(self.ledger.divergences, self.backend, self.version)
 
 
 def private() -> Path:
@@ -248,31 +250,32 @@ def _library(judged: str) -> tuple[Backend | None, Ledger]:
     return library, shipped_ledger("jax")
 
 
-def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, Any]:
+def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> Facts:
     """What a ledger's conditions may look at: facts of the failure and of the blamed step's operands."""
     question = blamed.alone or judgement.question
     # What stands against the step alone is what a ledger knows of it, where that is graver than what came of it.
     told = blamed.alike if blamed.alike is not None and blamed.alike.verdict != finding.verdict else finding
     step = question.program.steps[-1]
     operands = [question.program.inputs[a].data for a in step.args if a < len(question.program.inputs)]
-    return {
-        "op": blamed.op,
-        "ops": judgement.question.program.ops,
-        "verdict": told.verdict,
-        "where": told.where.split(" ")[0],
-        "dtype": judgement.question.program.working_dtype.name,
-        "kink": judgement.certificate.kink,
-        "params": sorted(step.params),
-        "operands": [x.dtype.name for x in operands],
-        "index": [part["dtype"] for part in step.params.get("index", ()) if isinstance(part, Mapping) and "dtype" in part],
-        "magnitudes": [_magnitudes(x) for x in operands],
-        "repeated": len(set(step.args)) < len(step.args),
-        "layouts": [i.layout for i in judgement.question.program.inputs],
-        "reason": told.reason,
-        "shapes": [x.shape for x in operands],
-        "zeros": any((x == 0).any() for x in operands),
-        "negative": any(n < 0 for value in step.params.values() for n in _numbers(value)),
-    }
+    index = (part["dtype"] for part in step.params.get("index", ()) if isinstance(part, Mapping) and "dtype" in part)
+    return Facts(
+        op=blamed.op,
+        ops=judgement.question.program.ops,
+        verdict=told.verdict,
+        where=told.where.split(" ")[0],
+        reason=told.reason,
+        dtype=judgement.question.program.working_dtype.name,
+        kink=judgement.certificate.kink,
+        params=tuple(step.params),
+        negative=any(n < 0 for value in step.params.values() for n in _numbers(value)),
+        repeated=len(set(step.args)) < len(step.args),
+        operands=tuple(x.dtype.name for x in operands),
+        index=tuple(index),
+        shapes=tuple(x.shape for x in operands),
+        magnitudes=tuple(map(_magnitudes, operands)),
+        zeros=any((x == 0).any() for x in operands),
+        layouts=tuple(i.layout for i in judgement.question.program.inputs),
+    )
 
 
 def _numbers(value: Any) -> Iterator[float]:
@@ -284,10 +287,10 @@ def _numbers(value: Any) -> Iterator[float]:
         yield value
 
 
-def _magnitudes(x: np.ndarray) -> list[float]:
+def _magnitudes(x: np.ndarray) -> tuple[float, ...]:
     """The magnitudes of all elements that are finite and not zero."""
     size = np.abs(x.astype(np.float64))
-    return list(map(float, size[np.isfinite(size) & (size > 0)]))
+    return tuple(map(float, size[np.isfinite(size) & (size > 0)]))
 
 
 def replay(question: Question, backend: Backend) -> Judgement:
@@ -342,9 +345,10 @@ def _along(judgement: Judgement, gradients: Any) -> float:
     return total
 
 
-def case_of(outcome: Outcome, backend: Backend) -> dict[str, Any]:
-    """A case: all that is needed to ask the question again, and what was said of it."""
+def case_of(outcome: Outcome, backend: Backend, spec: str) -> Case:
+    """A case: all that is needed to ask the question again, and how the answer was judged."""
     blamed = outcome.blamed.op if outcome.blamed else None
     return Case.of(
-        outcome.judgement, backend.name, backend.versions(), finding=outcome.news, blamed=blamed, witnesses=outcome.witnesses
-    ).to_json()
+        outcome.judgement, backend.name, backend.versions(), finding=outcome.news, blamed=blamed, witnesses=outcome.witnesses,
+        spec=spec,
+    )  # fmt: skip

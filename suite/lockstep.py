@@ -10,12 +10,13 @@ from typing import Any
 from hypothesis.errors import Flaky
 
 from ..oracle.lockstep import Departure, History, act, reduced, replay
-from ..records.divergences import KnownDeparture
-from ..records.lockstep import HistoryCase
+from ..records.divergences import KnownDivergence
+from ..records.models import FailureRecord, LedgerRecord, LedgerState, OutcomeRecord, Record
+from ..records.script_case import ScriptCase
 from ..strategies.rules import SEMANTICS
 from ..strategies.scripts import drive
 
-__all__ = ["DTYPE", "FAMILY", "departure_records", "examine_histories"]
+__all__ = ["DTYPE", "FAMILY", "divergence_records", "examine_histories"]
 
 FAMILY = "semantics"
 #: What histories are asked about with: their numbers are of this dtype, with others mixed in.
@@ -24,7 +25,7 @@ DTYPE = "float64"
 #: The row that a known departure is told of in, by what its last line does.
 ROW_OF = {"bind": 1, "tell": 1, "update": 3, "write": 3, "backward": 4, "null": 4, "forget": 4}
 
-Emit = Callable[[dict[str, Any]], None]
+Emit = Callable[[Record], None]
 
 
 class _NewDeparture(AssertionError):
@@ -52,7 +53,7 @@ def examine_histories(row: str, histories: int, seed: int, examiner: Any, emit: 
     backend, library = examiner.backend, examiner.backend.tensors
     if library is None:
         reason = f"{backend.name} has no tensors of this kind"
-        emit({**_plain(row), "verdict": "unsupported", "where": "program", "reason": reason, "steps": 0, "number": 0})
+        emit(OutcomeRecord(**_common(row), verdict="unsupported", where="program", reason=reason))
         return
     looking = _Looking(row, histories, examiner, emit, deadline)
     turn = 0
@@ -69,7 +70,7 @@ class _Looking:
 
     def __init__(self, row: str, histories: int, examiner: Any, emit: Emit, deadline: float) -> None:
         self.examiner, self.emit, self.deadline = examiner, emit, deadline
-        self.record = _plain(row)
+        self.common = _common(row)
         self.left, self.number, self.began = histories, 0, time.perf_counter()
         self.seen = set[Any]()
         self.target: Any = None
@@ -80,7 +81,7 @@ class _Looking:
         if time.time() >= self.deadline:
             return
         ledger, version = self.examiner.ledger, self.examiner.version
-        known = None if departure is None else ledger.departure(departure, version)
+        known = None if departure is None else ledger.match_divergence(departure, version)
         new = departure is not None and known is None
         if self.target is not None:
             if departure is not None and new and departure.signature == self.target:
@@ -92,8 +93,12 @@ class _Looking:
         self.left, self.number, before = self.left - 1, self.number + 1, self.began
         self.began = time.perf_counter()
         told = {"verdict": "correct"} if departure is None else _told(departure)
-        cost = {"steps": len(history.lines), "ms": round((self.began - before) * 1e3, 3)}
-        self.emit({**self.record, **told, **cost, "number": self.number, "known": known.id if known is not None else None})
+        self.emit(
+            OutcomeRecord(
+                **self.common, **told, steps=len(history.lines), ms=round((self.began - before) * 1e3, 3), number=self.number,
+                known=known.id if known is not None else None,
+            )
+        )  # fmt: skip
         if departure is not None and new and departure.signature not in self.seen:
             self.target, self.smallest = departure.signature, departure
             raise _NewDeparture(self.target)
@@ -103,17 +108,17 @@ class _Looking:
         if self.smallest is None:
             return False
         backend, smallest = self.examiner.backend, reduced(library, self.smallest)
-        case = HistoryCase.of(smallest, backend.name, backend.versions()).to_json()
+        case = ScriptCase.of(smallest, backend.name, backend.versions(), spec=self.examiner.settings.backend)
         told = {**_told(smallest), "steps": len(smallest.lines), "number": self.number}
-        self.emit({**self.record, **told, "kind": "failure", "new": True, "case": case, "witnesses": []})
+        self.emit(FailureRecord(**self.common, **told, case=case))
         self.seen.add(self.target)
         self.target, self.smallest, self.began = None, None, time.perf_counter()
         return True
 
 
-def _plain(row: str) -> dict[str, Any]:
+def _common(row: str) -> dict[str, Any]:
     """What all records of a row have in common."""
-    return {"kind": "outcome", "op": row, "family": FAMILY, "dtype": DTYPE, "legs": {}}
+    return {"op": row, "family": FAMILY, "dtype": DTYPE}
 
 
 def _told(departure: Departure) -> dict[str, Any]:
@@ -122,18 +127,19 @@ def _told(departure: Departure) -> dict[str, Any]:
     return {"verdict": departure.verdict, "where": where, "reason": departure.reason}
 
 
-def departure_records(entries: tuple[KnownDeparture, ...], backend: Any, version: str) -> Iterator[dict[str, Any]]:
-    """Replay the snippet of every known departure that applies to this version: only that tells whether it is fixed."""
+def divergence_records(entries: tuple[KnownDivergence, ...], backend: Any, version: str) -> Iterator[LedgerRecord]:
+    """Replay the snippet of every known divergence that applies to this version: only that tells whether it is fixed."""
     library = backend.tensors
     for entry in entries:
         if not entry.applies(version):
             continue
-        state, said = ("not judged", f"{backend.name} has no tensors of this kind") if library is None else entry.state(library)
-        verdict = "unsupported"
+        state: LedgerState = "not judged"
+        verdict, observed = "unsupported", f"{backend.name} has no tensors of this kind"
         if library is not None:
             departure = replay(library, entry.snippet)
+            state, observed = entry.state(departure)
             verdict = "correct" if departure is None else departure.verdict
-        yield {
-            "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "verdict": verdict, "said": said,
-            "op": SEMANTICS[ROW_OF[act(entry.snippet[-1])]],
-        }  # fmt: skip
+        yield LedgerRecord(
+            id=entry.id, op=SEMANTICS[ROW_OF[act(entry.snippet[-1])]], state=state, reason=entry.reason, verdict=verdict,
+            observed=observed,
+        )  # fmt: skip

@@ -11,14 +11,12 @@ import os
 import queue
 import signal
 import time
-import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -31,7 +29,19 @@ from ..backends import BackendError
 from ..oracle.accuracy import accuracy
 from ..oracle.program import Question
 from ..records.environment import commit_of, environment
-from ..records.records import Summary, summarise
+from ..records.models import (
+    AccuracyRecord,
+    CheckRun,
+    DisagreementRecord,
+    EndRecord,
+    FailureRecord,
+    KinkRecord,
+    ModeOutcome,
+    OutcomeRecord,
+    Record,
+    finding_fields,
+)  # fmt: skip
+from ..records.summary import Summary, summarise
 from ..strategies import questions
 from ..strategies.catalogue import CATALOGUE as ROWS
 from ..strategies.kinks import SHOWN
@@ -67,66 +77,52 @@ class _NewFailure(AssertionError):
 # -- one record ----------------------------------------------------------------------------------------------------------------
 
 
-def _outcome_record(task: Task, number: int, outcome: Outcome) -> dict[str, Any]:
+def _outcome_record(task: Task, number: int, outcome: Outcome) -> OutcomeRecord:
     judgement, worst = outcome.judgement, outcome.news or outcome.judgement.worst
     verdict = worst.verdict if worst is not None else judgement.verdict
     if judgement.failed and outcome.disagreement:
         verdict = "undecided"
-    record: dict[str, Any] = {
-        "kind": "outcome",
-        "op": task.op,
-        "family": family(task.op),
-        "dtype": task.dtype,
-        "verdict": verdict,
-        "worst_ulp": judgement.worst_ulp,
-        "kink": judgement.certificate.kink,
-        "steps": len(judgement.question.program.steps),
-        "legs": outcome.legs,
-        "ms": round(outcome.seconds * 1e3, 3),
-        "number": number,
-    }
-    if worst is not None:
-        record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
-        record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
-    if judgement.tangent is not None:
-        record |= {"tangent": judgement.tangent.verdict, "tangent_reason": judgement.tangent.reason}
-    if (found := accuracy(judgement)) is not None:
-        record["accuracy"] = (found if task.op != COMPOSITION else replace(found, at=(), points=())).to_json()
-    if outcome.blamed is not None:
-        record |= {
-            "blamed": outcome.blamed.op,
-            "known": outcome.known[0] if outcome.known and not outcome.news else None,
-            "case": judgement.question.id,
-        }
-    return record
+    measured, blamed = accuracy(judgement), outcome.blamed
+    if measured is not None and task.op == COMPOSITION:
+        measured = replace(measured, at=(), points=())
+    return OutcomeRecord(
+        op=task.op, family=family(task.op), dtype=task.dtype, verdict=verdict, worst_ulp=judgement.worst_ulp,
+        kink=judgement.certificate.kink, steps=len(judgement.question.program.steps), legs=outcome.legs,
+        ms=round(outcome.seconds * 1e3, 3), number=number, **finding_fields(worst),
+        modes={} if judgement.tangent is None else {"jvp": ModeOutcome.of(judgement.tangent)},
+        accuracy=None if measured is None else AccuracyRecord.of(measured),
+        blamed=None if blamed is None else blamed.op,
+        known=outcome.known[0] if blamed is not None and outcome.known and not outcome.news else None,
+        case=None if blamed is None else judgement.question.id,
+    )  # fmt: skip
 
 
 def family(op: str) -> str:
     return ROWS[op].family if op in ROWS else FAMILY if op in SEMANTICS else COMPOSITION
 
 
-def kink_records(examiner: Examiner) -> Iterator[dict[str, Any]]:
+def kink_records(examiner: Examiner) -> Iterator[KinkRecord]:
     """What the backend picks at each kink of the table, of those about the ops that are asked about."""
     ops, supports = selected(examiner.settings.ops), examiner.backend.supports
     for row in SHOWN:
         if not set(row.program.ops) <= set(ops):
             continue
-        record = {"kind": "kink", "name": row.name, "program": str(row.program), "subgradients": row.subgradients}
+        about = row.name, str(row.program), row.subgradients
         if not all(map(supports, row.program.ops)):
-            yield record | {"verdict": "unsupported", "got": [], "reason": f"{examiner.backend.name} does not have it"}
+            yield KinkRecord.of(*about, verdict="unsupported", reason=f"{examiner.backend.name} does not have it")
             continue
-        found = judge(row.program, examiner.backend)
-        verdict, got = found.verdict, [np.asarray(g).tolist() for g in found.gradients if g is not None]
-        reason = found.worst.reason if found.worst is not None else ""
-        if row.holds is not None and got and verdict == "undecided":
-            held, finite = row.holds(np.asarray(got[0])), np.isfinite(got[0]).all()
+        judgement = judge(row.program, examiner.backend)
+        verdict, reason = judgement.verdict, judgement.worst.reason if judgement.worst is not None else ""
+        picked = [np.asarray(g) for g in judgement.gradients if g is not None]
+        if row.holds is not None and picked and verdict == "undecided":
+            held, finite = row.holds(picked[0]), np.isfinite(picked[0]).all()
             verdict, reason = "correct" if held else "outside subdifferential" if finite else "non-finite", ""
-        yield record | {"verdict": verdict, "got": got, "reason": reason}
+        yield KinkRecord.of(*about, verdict=verdict, reason=reason, gradients=picked)
 
 
 # -- one task ------------------------------------------------------------------------------------------------------------------
 
-Emit = Callable[[dict[str, Any]], None]
+Emit = Callable[[Record], None]
 
 
 def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float("inf")) -> None:
@@ -137,10 +133,10 @@ def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float(
     backend = examiner.backend
     if task.op != COMPOSITION and not backend.supports(task.op):
         emit(
-            {
-                "kind": "outcome", "op": task.op, "family": family(task.op), "dtype": task.dtype, "verdict": "unsupported",
-                "where": "program", "reason": f"{backend.name} has no {task.op}", "legs": {}, "steps": 0, "number": 0,
-            }
+            OutcomeRecord(
+                op=task.op, family=family(task.op), dtype=task.dtype, verdict="unsupported", where="program",
+                reason=f"{backend.name} has no {task.op}",
+            )
         )  # fmt: skip
         return
     allow = tuple(op for op in ROWS if backend.supports(op))
@@ -172,12 +168,7 @@ def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float(
             number, asked = number + 1, asked + 1
             emit(_outcome_record(task, number, outcome))
             if outcome.disagreement:
-                emit(
-                    {
-                        "kind": "disagreement", "op": task.op, "case": case_of(outcome, backend),
-                        "witnesses": [w.to_json() for w in outcome.witnesses],
-                    }
-                )  # fmt: skip
+                emit(DisagreementRecord(op=task.op, case=case_of(outcome, backend, examiner.settings.backend)))
             if outcome.signature is not None and outcome.signature not in seen:
                 target, smallest = outcome.signature, outcome
                 raise _NewFailure(target)
@@ -189,16 +180,8 @@ def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float(
         seen.add(target)
         smallest = _smallest(smallest, target, examiner)
         smallest.witnesses = witnesses(smallest.judgement, backend)
-        record = _outcome_record(task, number, smallest)
-        emit(
-            {
-                **record,
-                "kind": "failure",
-                "new": True,
-                "case": case_of(smallest, backend),
-                "witnesses": [w.to_json() for w in smallest.witnesses],
-            }
-        )
+        case = case_of(smallest, backend, examiner.settings.backend)
+        emit(FailureRecord.of(_outcome_record(task, number, smallest), case))
         left, turn = left - asked, turn + 1
 
 
@@ -238,9 +221,9 @@ def check(backend: str, **asked: Any) -> Summary:
         Its `status()` is the exit status of the command.
     """
     settings = Settings(backend, **asked)
-    records: list[dict[str, Any]] = []
-    run(settings, records.append)
-    return summarise(records, selected(settings.ops))
+    summary = summarise((), selected(settings.ops))
+    run(settings, summary.add)
+    return summary
 
 
 # -- many tasks ----------------------------------------------------------------------------------------------------------------
@@ -276,7 +259,7 @@ def _work(task: Task, deadline: float) -> int:
     examiner, records = _worker
     sent = 0
 
-    def emit(record: dict[str, Any]) -> None:
+    def emit(record: Record) -> None:
         nonlocal sent
         sent += 1
         records.put(record)
@@ -319,9 +302,9 @@ def run(settings: Settings, emit: Emit) -> None:
         for record in (*examiner.ledger_records(), *kink_records(examiner)):
             emit(record)
     except KeyboardInterrupt:
-        emit({"kind": "end", "seconds": time.perf_counter() - began, "interrupted": True})
+        emit(EndRecord(seconds=time.perf_counter() - began, interrupted=True))
         raise
-    emit({"kind": "end", "seconds": time.perf_counter() - began, "interrupted": False})
+    emit(EndRecord(seconds=time.perf_counter() - began))
 
 
 def _all(every: list[Task], examiner: Examiner, emit: Emit, deadline: float) -> None:
@@ -364,23 +347,18 @@ def _drain(records: Any, emit: Emit) -> int:
         received += 1
 
 
-def _header(examiner: Examiner) -> dict[str, Any]:
+def _header(examiner: Examiner) -> CheckRun:
     settings, backend = examiner.settings, examiner.backend
-    return {
-        "kind": "run",
-        "schema_version": 1,
-        "run": uuid.uuid4().hex[:12],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "adjudge": version("adjudge"),
-        "backend": backend.name,
-        "versions": backend.versions(),
-        "profile": settings.profile,
-        "seed": settings.seed,
-        "dtypes": list(examiner.dtypes),
-        "ops": list(selected(settings.ops)),
-        "catalogue": {op: family(op) for op in selected(())},
-        "commit": commit_of(backend),
-        "strict_accuracy": settings.strict,
-        "legs": [leg for leg in settings.legs if leg != "jax" or examiner.library is not None],
-        "environment": environment(),
-    }
+    return CheckRun(
+        backend=backend.name,
+        versions=dict(backend.versions()),
+        profile=settings.profile,
+        seed=settings.seed,
+        dtypes=tuple(examiner.dtypes),
+        ops=selected(settings.ops),
+        catalogue={op: family(op) for op in selected(())},
+        commit=commit_of(backend),
+        strict_accuracy=settings.strict,
+        legs=tuple(leg for leg in settings.legs if leg != "jax" or examiner.library is not None),
+        environment=environment(),
+    )
