@@ -233,8 +233,10 @@ def parse_case(text: str) -> Case | ScriptCase:
         tree = json.loads(text)
     except ValueError as problem:
         raise ProgramError(f"it is not JSON: {problem}") from problem
-    if isinstance(tree, dict) and (found := tree.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
-        raise ProgramError(f"the case has schema version {found}; this adjudge reads version {SCHEMA_VERSION}")
+    if not isinstance(tree, dict):
+        raise ProgramError(f"a case must be an object, not {'a list' if isinstance(tree, list) else repr(tree)}")
+    if (version := tree.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
+        raise ProgramError(f"the case has schema version {version}; this adjudge reads version {SCHEMA_VERSION}")
     try:
         return CASE.validate_json(text)
     except ValidationError as problem:

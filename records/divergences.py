@@ -37,8 +37,8 @@ from ..oracle.lockstep import ACTS, ASPECTS, TAGS, Departure, act
 from .model import LedgerState, Model, describe, nearest
 
 __all__ = [
-    "EntryId", "Found", "KnownDivergence", "LedgerError", "Mark", "Text", "Versions", "in_versions", "is_line", "known_divergences",
-    "read_entry",
+    "EntryId", "Found", "KnownDivergence", "LedgerError", "Mark", "Text", "Versions", "in_versions", "is_line",
+    "known_divergences", "read_entry",
 ]  # fmt: skip
 
 #: The end of the ledger's name.

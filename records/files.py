@@ -42,7 +42,7 @@ def parse_record(line: str | bytes) -> Record:
     2.5
     >>> parse_record('{"kind": "end", "secnods": 2.5}')
     Traceback (most recent call last):
-    adjudge.records.files.RecordsError: a record of kind 'end' has no field 'secnods'; did you mean 'seconds'?
+    adjudge.records.files.RecordsError: a record of kind 'end': there is no field 'secnods'; did you mean 'seconds'?
     """
     try:
         return RECORD.validate_json(line)

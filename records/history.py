@@ -254,7 +254,7 @@ def _locked(folder: Path) -> Iterator[None]:
             yield
     except Timeout as problem:
         raise HistoryError(
-            f"the history in {folder} has been locked by another process for more than {PATIENCE:.0f} s; see who holds {LOCK} there"
+            f"the history in {folder} has been locked by another process for {PATIENCE:.0f} s; see who holds {LOCK} there"
         ) from problem
 
 

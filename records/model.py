@@ -176,36 +176,39 @@ def describe(problem: ValidationError, model: Any, noun: str = "field") -> str:
     kind, loc = error["type"], error["loc"]
     if kind == "value_error":
         return str(error["ctx"]["error"])
-    if kind in ("extra_forbidden", "missing"):
-        path, fields, _ = _follow(model, loc[:-1])
-        inside = f" in {path[-1]!r}" if path else ""
+    if kind in ("extra_forbidden", "missing") and isinstance(loc[-1], str):
+        path, kinds, _ = _follow(model, loc[:-1])
+        fields = dict.fromkeys(name for k in kinds for name in _members(k))
         if kind == "missing":
             return f"{repr(path[-1]) if path else 'it'} lacks {loc[-1]!r}"
-        return f"there is no {noun} {loc[-1]!r}{inside}; {nearest(str(loc[-1]), fields)}"
-    path, _, rule = _follow(model, loc)
+        inside = f" in {path[-1]!r}" if path else ""
+        return f"there is no {noun} {loc[-1]!r}{inside}; {nearest(loc[-1], fields)}"
+    path, kinds, rule = _follow(model, loc)
     place = repr(path[-1]) if path else "it"
     if kind.startswith("union_tag"):
-        tag, tags = str(error["ctx"]["discriminator"]), str(error["ctx"].get("expected_tags", ""))
-        return f"{place} needs a {tag}" + (f", one of {tags}" if tags else "") + f"; it is {_short(error['input'])}"
+        tag = str(error["ctx"]["discriminator"]).strip("'")
+        tags = dict.fromkeys(repr(k.model_fields[tag].default) for k in kinds if tag in k.model_fields)
+        return f"{place} needs a {tag!r}, one of {', '.join(tags)}"
     return f"{place} {rule or 'must be ' + _wanted(str(error['msg']))}, not {_short(error['input'])}"
 
 
-def _follow(model: Any, loc: Iterable[str | int]) -> tuple[list[str], list[str], str]:
-    """The named fields on the way to a place in data, the fields that there are in it, and the rule that its field states."""
+def _follow(model: Any, loc: Iterable[str | int]) -> tuple[list[str], list[type[BaseModel]], str]:
+    """The named fields on the way to a place in data, the models that may stand there, and the rule that its field states."""
     path: list[str] = []
     kinds, rule = _models_in(model, ()), ""
     for part in loc:
+        tagged = [kind for kind in kinds if part in _tags(kind)] if len(kinds) > 1 else []
         members = {name: member for kind in kinds for name, member in _members(kind).items()}
-        if isinstance(part, str) and part in members:
+        if tagged:
+            kinds = tagged
+        elif isinstance(part, str) and part in members:
             annotation, metadata, rule = members[part]
             path.append(part)
             kinds = _models_in(annotation, metadata)
-        else:  # the tag of a union, or a place in a list
-            kinds = [kind for kind in kinds if part in _tags(kind)] or kinds
-    return path, list(dict.fromkeys(name for kind in kinds for name in _members(kind))), rule
+    return path, kinds, rule
 
 
-def _models_in(annotation: Any, metadata: Iterable[Any]) -> list[Any]:
+def _models_in(annotation: Any, metadata: Iterable[Any]) -> list[type[BaseModel]]:
     """The models that an annotation is made of."""
     trees = [m.tree for m in metadata if isinstance(m, _AsTree)]
     if trees or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
@@ -216,16 +219,16 @@ def _models_in(annotation: Any, metadata: Iterable[Any]) -> list[Any]:
     return [kind for part in (head, *rest) if part is not None for kind in _models_in(part, ())]
 
 
-def _members(kind: Any) -> dict[str, tuple[Any, tuple[Any, ...], str]]:
-    """The fields of a model: annotation, metadata, and the rule that a field states."""
-    rules = {name: f.description or "" for name, f in kind.model_fields.items()}
-    return {
-        f.alias or name: (f.annotation, tuple(f.metadata), rules[name] if rules[name].startswith("must ") else "")
-        for name, f in kind.model_fields.items()
-    }
+def _members(kind: type[BaseModel]) -> dict[str, tuple[Any, tuple[Any, ...], str]]:
+    """The fields of a model: annotation, metadata, and the rule that a field's description states, if it does."""
+    out = {}
+    for name, field in kind.model_fields.items():
+        text = field.description or ""
+        out[field.alias or name] = field.annotation, tuple(field.metadata), text if text.startswith("must ") else ""
+    return out
 
 
-def _tags(kind: Any) -> list[Any]:
+def _tags(kind: type[BaseModel]) -> list[Any]:
     return [f.default for f in kind.model_fields.values()]
 
 

@@ -18,8 +18,8 @@ from .model import LedgerState, Model, Real, Verdict, to_json
 
 __all__ = [
     "SCHEMA_VERSION", "TITLES", "AccuracyRecord", "BenchRun", "CheckRun", "DisagreementRecord", "EndRecord", "Environment",
-    "FailureRecord", "KinkRecord", "LedgerRecord", "LedgerState", "ModeOutcome", "OutcomeRecord", "RatioRecord", "Record", "TimingRecord",
-    "UntimedRecord", "finding_fields",
+    "FailureRecord", "KinkRecord", "LedgerRecord", "LedgerState", "ModeOutcome", "OutcomeRecord", "RatioRecord", "Record",
+    "TimingRecord", "UntimedRecord", "finding_fields",
 ]  # fmt: skip
 
 SCHEMA_VERSION: Final = 2

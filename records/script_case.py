@@ -95,7 +95,7 @@ def script_text(case: ScriptCase, library: str) -> str:
 
     Parameters
     ----------
-    case : HistoryCase
+    case : ScriptCase
     library : str
         The module that has the tensors.
     """

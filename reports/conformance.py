@@ -136,10 +136,12 @@ def _name(runs: Sequence[Run]) -> None:
 
 def _context(runs: Sequence[Run], most: int, plots: bool) -> dict[str, Any]:
     return {
-        "runs": runs, "one": len(runs) == 1, "verdicts": VERDICTS, "categories": CATEGORIES, "titles": TITLES, "ledger_sentence": ledger_sentence,
-        "facts": _facts, "columns": _columns(runs), "groups": _groups(runs), "failures": lambda run: _failures(run, most),
-        "known": _known, "unverified": _unverified, "headline": headline, "accuracy": _accuracy, "number": _number, "short": _short,
-        "plots": _plots(runs) if plots else [], "plots_left_out": not plots, "legend": _legend(runs), "kinks": _kinks(runs),
+        "runs": runs, "one": len(runs) == 1, "verdicts": VERDICTS, "categories": CATEGORIES, "titles": TITLES,
+        "ledger_sentence": ledger_sentence, "facts": _facts, "columns": _columns(runs), "groups": _groups(runs),
+        "failures": lambda run: _failures(run, most),
+        "known": _known, "unverified": _unverified, "headline": headline, "accuracy": _accuracy, "number": _number,
+        "short": _short, "plots": _plots(runs) if plots else [], "plots_left_out": not plots, "legend": _legend(runs),
+        "kinks": _kinks(runs),
         "sensitivity": sensitivity(), "floors": _floors(runs), "legs": LEGS, "costly": _costly, "witnesses": _witnesses,
         "disagreements": _disagreements, "counted": counted, "time": _time,
     }  # fmt: skip

@@ -180,7 +180,7 @@ class Provenance(Model):
     dtypes: tuple[str, ...]
     legs: tuple[str, ...]
     commit: str = Field(
-        description="Of the git checkout that the library lies in, '+' where files in it are changed; empty where it is in none."
+        description="Of the git checkout that the library lies in, with '+' where files are changed; empty where it is in none."
     )
     seconds: float | None
     records: str

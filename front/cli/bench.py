@@ -26,7 +26,7 @@ __all__ = ["bench"]
     type=click.Path(),
     default=str(HISTORY),
     metavar="DIR",
-    help="Append the run to the history in this folder.",
+    help="Append the run to the history there.",
 )
 @click.option("--gate", type=click.FloatRange(min=1), metavar="RATIO", help="Compare two sides; status 3 if slower.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the records go.")

@@ -20,17 +20,11 @@ LEGS = ("balls", "series", "differences", "jax")
 
 @click.command(short_help="Judge a backend.")
 @click.argument("backend")
-@click.option(
-    "-k", "expression", metavar="EXPR", help="Ops whose name or family contains this; 'and', 'or', 'not' and ( ) may be used."
-)
+@click.option("-k", "expression", metavar="EXPR", help="Ops whose name or family contains this; with and, or, not, ( ).")
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
 @click.option("--dtype", "dtypes", metavar="D", multiple=True, help="Only this float dtype; may be repeated.")
-@click.option(
-    "--profile", type=a_name("profile", "quick", "ci", "nightly"), default="ci", help="How much: quick, ci or nightly."
-)
-@click.option(
-    "--max-time", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Ask no further questions after S seconds."
-)
+@click.option("--profile", type=a_name("profile", "quick", "ci", "nightly"), default="ci", help="How much: quick, ci, nightly.")
+@click.option("--max-time", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Ask no more after S seconds.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The seed that questions are drawn from.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; one per core by default.")
 @click.option("--legs", type=some_names("leg", *LEGS), default=LEGS, metavar=",".join(LEGS), help="Which legs judge.")
@@ -43,7 +37,7 @@ LEGS = ("balls", "series", "differences", "jax")
     type=click.Path(),
     default=str(HISTORY),
     metavar="DIR",
-    help="Append the run to the history in this folder.",
+    help="Append the run to the history there.",
 )
 @click.option("--no-report", is_flag=True, help="Write no files.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only failures and the verdict.")

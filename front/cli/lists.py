@@ -68,7 +68,7 @@ def doctor() -> int:
     click.echo(f"cores: {place.cores}; BLAS: {place.blas or 'unknown'}; threads: {threads or 'not limited'}")
     if not threads and (place.cores or 1) > 1:
         click.echo(
-            "advice: `check` runs one process per core, and each may start as many threads: OMP_NUM_THREADS=1 limits them"
+            "advice: `check` runs one process per core, and each may start as many threads; OMP_NUM_THREADS=1 limits them"
         )
     return PASSED
 
