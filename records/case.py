@@ -19,17 +19,29 @@ from ..oracle.legs import Witness
 from ..oracle.program import ProgramError, Question, letter
 from ..oracle.reference import OPS, UnknownOp
 from ..oracle.tangent import certify_tangent
-from .model import ArrayField, Model, QuestionField, Real, Verdict, describe
+from .model import ArrayField, Model, QuestionField, Real, Stance, Verdict, describe
 from .script_case import SCHEMA_VERSION, ScriptCase
 
-__all__ = ["CASE", "AnyCase", "Bound", "Bounds", "Case", "WitnessRecord", "mode_of", "parse_case", "read_case", "save_case"]
+__all__ = [
+    "CASE",
+    "AnyCase",
+    "Bound",
+    "Bounds",
+    "Case",
+    "ScriptCase",
+    "WitnessRecord",
+    "mode_of",
+    "parse_case",
+    "read_case",
+    "save_case",
+]
 
 
 class WitnessRecord(Model):
     """What one leg says of the derivative along the question's directions, see `adjudge.oracle.legs.Witness`."""
 
     leg: str
-    stance: Literal["agrees", "disagrees", "abstains"]
+    stance: Stance
     derivative: Real
     note: str = ""
 

@@ -372,7 +372,7 @@ def _read(text: bytes, folder: Path, number: int) -> CheckLine | BenchLine:
 
 def _add(database: sqlite3.Connection, number: int, run: CheckLine | BenchLine) -> None:
     """Put one run into the tables; a run that is there already is not put in twice."""
-    about = ("", "", "", None, None)
+    about: tuple[str, str, str, int | None, int | None] = ("", "", "", None, None)
     if isinstance(run, CheckLine):
         about = run.backend, run.profile, _versions(run.versions), run.status, run.judged
     backend, profile, versions, status, judged = about

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from packaging.specifiers import SpecifierSet
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
@@ -143,7 +143,8 @@ CONDITIONS: dict[str, Callable[[Facts, Any], bool]] = {
 }
 
 if TYPE_CHECKING:
-    _Dtype = _Layout = str
+    _Dtype: TypeAlias = str
+    _Layout: TypeAlias = str
 else:
     _Dtype, _Layout = Literal[tuple(FLOATS)], Literal[tuple(LAYOUTS)]
 

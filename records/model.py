@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, PlainSerializer, ValidationError, WithJsonSchema
@@ -14,7 +14,10 @@ from pydantic_core import CoreSchema, core_schema
 from ..oracle.judge import VERDICTS
 from ..oracle.program import Program, Question, array_from_json, array_to_json
 
-__all__ = ["ArrayField", "LedgerState", "Model", "QuestionField", "Real", "Verdict", "describe", "nearest", "to_json"]
+__all__ = [
+    "ArrayField", "LedgerState", "Model", "NestedReal", "QuestionField", "Real", "Stance", "Verdict", "describe", "nearest",
+    "to_json",
+]  # fmt: skip
 
 
 class Model(BaseModel):
@@ -57,12 +60,26 @@ def to_json(value: Any) -> Any:
     return _write_number(value) if isinstance(value, float) else value
 
 
+def _read_nested(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_read_nested, value))
+    number = _read_number(value)
+    if not isinstance(number, (int, float)):
+        raise ValueError(f"{_short(value)} stands where a number is due")
+    return number
+
+
+#: Numbers in nested tuples; in JSON lists, whose elements are as `Real` has them.
+NestedReal = Annotated[Any, BeforeValidator(_read_nested), PlainSerializer(to_json, when_used="json"), WithJsonSchema({})]
+
 LedgerState = Literal["still fails", "no longer fails", "fails otherwise", "not judged"]
 
+# To a type checker a choice is text: the oracle's own types say no more.
 if TYPE_CHECKING:
-    Verdict = str
+    Verdict: TypeAlias = str
+    Stance: TypeAlias = str
 else:
-    Verdict = Literal[tuple(VERDICTS)]
+    Verdict, Stance = Literal[tuple(VERDICTS)], Literal["agrees", "disagrees", "abstains"]
 
 
 class ArrayTree(Model):
@@ -210,9 +227,10 @@ def _follow(model: Any, loc: Iterable[str | int]) -> tuple[list[str], list[type[
 
 def _models_in(annotation: Any, metadata: Iterable[Any]) -> list[type[BaseModel]]:
     """The models that an annotation is made of."""
-    trees = [m.tree for m in metadata if isinstance(m, _AsTree)]
-    if trees or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        return trees or [annotation]
+    if trees := [m.tree for m in metadata if isinstance(m, _AsTree)]:
+        return list(trees)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
     head, *rest = get_args(annotation) or (None,)
     if get_origin(annotation) is Annotated:
         return _models_in(head, rest)

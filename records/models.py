@@ -9,12 +9,12 @@ from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
 import numpy as np
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from ..oracle.accuracy import Accuracy
 from ..oracle.judge import Finding
 from .case import AnyCase, mode_of
-from .model import LedgerState, Model, Real, Verdict, to_json
+from .model import LedgerState, Model, NestedReal, Real, Verdict
 
 __all__ = [
     "SCHEMA_VERSION", "TITLES", "AccuracyRecord", "BenchRun", "CheckRun", "DisagreementRecord", "EndRecord", "Environment",
@@ -197,7 +197,7 @@ class KinkRecord(Model):
     program: str
     subgradients: str
     verdict: Verdict
-    got: tuple[JsonValue, ...] = ()
+    got: tuple[NestedReal, ...] = ()
     reason: str = ""
 
     @classmethod
@@ -205,7 +205,7 @@ class KinkRecord(Model):
         cls, name: str, program: str, subgradients: str, *, verdict: str, reason: str = "", gradients: Sequence[Any] = ()
     ) -> KinkRecord:
         """What was picked, as one gradient per input; None where there is none."""
-        got = tuple(to_json(np.asarray(g).tolist()) for g in gradients if g is not None)
+        got = tuple(np.asarray(g).tolist() for g in gradients if g is not None)
         return cls(name=name, program=program, subgradients=subgradients, verdict=verdict, got=got, reason=reason)
 
 

@@ -266,10 +266,12 @@ def _failures(run: Run, most: int) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _shown(run: Run, record: FailureRecord | DisagreementRecord) -> dict[str, Any]:
-    case, failed = record.case, isinstance(record, FailureRecord)
+    case, sentence, verdict = record.case, "", ""
+    if isinstance(record, FailureRecord):
+        sentence, verdict = failure_sentence(record, run.backend), record.verdict
     return {
-        "sentence": failure_sentence(record, run.backend) if failed else "", "verdict": record.verdict if failed else "",
-        "op": record.op, "id": case.id, "program": _clipped(case_lines(case)), "script": _script(run, case.id),
+        "sentence": sentence, "verdict": verdict, "op": record.op, "id": case.id,
+        "program": _clipped(case_lines(case)), "script": _script(run, case.id),
         "witnesses": _witnesses(case),
     }  # fmt: skip
 
@@ -440,7 +442,7 @@ def _pick(record: KinkRecord | None) -> Pick:
 
 
 def _flat(value: Any) -> str:
-    return f"({', '.join(map(_flat, value))})" if isinstance(value, list) else _number(float(value), 6)
+    return f"({', '.join(map(_flat, value))})" if isinstance(value, tuple) else _number(value, 6)
 
 
 @cache

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from ..records.case import Case, ScriptCase, WitnessRecord
-from ..records.model import LedgerState, Model, Real, Verdict
+from ..records.model import LedgerState, Model, NestedReal, Real, Verdict
 from ..records.models import DisagreementRecord, Environment, FailureRecord, KinkRecord, LedgerRecord
 from ..records.places import FILE
 from ..records.sentences import failure_sentence, ledger_sentence
@@ -21,15 +21,16 @@ REPORT = "report.json"
 SCHEMA_VERSION: Final = 2
 
 if TYPE_CHECKING:
-    State = str
+    State: TypeAlias = str
+    Status: TypeAlias = int
 else:
-    State = Literal[(*CATEGORIES, "not judged")]
+    State, Status = Literal[(*CATEGORIES, "not judged")], Literal[0, 1, 2, 4, 130]
 
 
 class GateVerdict(Model):
     """Whether the gate passed, and why it did or did not."""
 
-    status: Literal[0, 1, 2, 4, 130] = Field(description="The exit status.")
+    status: Status = Field(description="The exit status.")
     passed: bool
     partial: bool = Field(description="The run did not reach its end.")
     strict_accuracy: bool
@@ -160,7 +161,7 @@ class KinkReport(Model):
     program: str
     subgradients: str = Field(description="What may be picked.")
     verdict: Verdict
-    got: tuple[JsonValue, ...] = Field(description="One gradient per input.")
+    got: tuple[NestedReal, ...] = Field(description="One gradient per input.")
     reason: str
 
     @classmethod

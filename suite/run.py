@@ -299,8 +299,10 @@ def run(settings: Settings, emit: Emit) -> None:
             turn += 1
             if not profile.explores or time.time() >= deadline:
                 break
-        for record in (*examiner.ledger_records(), *kink_records(examiner)):
-            emit(record)
+        for entry in examiner.ledger_records():
+            emit(entry)
+        for kink in kink_records(examiner):
+            emit(kink)
     except KeyboardInterrupt:
         emit(EndRecord(seconds=time.perf_counter() - began, interrupted=True))
         raise

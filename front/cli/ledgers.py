@@ -38,6 +38,8 @@ def ledger_list(backend: str, path: str | None) -> int:
 @click.option("--ledger", "path", type=click.Path(), metavar="FILE", help="Use this ledger instead of the shipped one.")
 def ledger_check(backend: str, path: str | None) -> int:
     """Replay every entry's case: status 1 if one does not fail as it says, or does not explain its own case."""
+    from ..records.divergences import KnownDivergence
+    from ..records.ledger import Entry
     from ..records.models import LedgerRecord
     from ..records.sentences import ledger_sentence
     from ..suite.examiner import Examiner, Settings
@@ -48,7 +50,8 @@ def ledger_check(backend: str, path: str | None) -> int:
     records = {record.id: record for record in examiner.ledger_records()}
     if not records:
         refuse(f"no ledger entry of backend {judged.name} applies to its version {examiner.version}")
-    for e in (*known.entries, *known.divergences):
+    every: list[Entry | KnownDivergence] = [*known.entries, *known.divergences]
+    for e in every:
         why = f"it is about {e.versions}, and this is {examiner.version}"
         skipped = LedgerRecord(id=e.id, op="", state="not judged", reason=e.reason, observed=why)
         click.echo(ledger_sentence(records.get(e.id, skipped)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,10 +13,10 @@ from ..oracle.blame import blame
 from ..oracle.judge import VERDICTS, Judgement
 from ..oracle.lockstep import replay as replay_script
 from ..oracle.program import ProgramError
-from ..records.case import Case, WitnessRecord, read_case
-from ..records.ledger import LedgerError, shipped_ledger
+from ..records.case import Case, ScriptCase, WitnessRecord, mode_of, read_case
+from ..records.ledger import Ledger, LedgerError, shipped_ledger
 from ..records.models import OutcomeRecord, finding_fields
-from ..records.script_case import ScriptCase, script_text
+from ..records.script_case import script_text
 from ..records.sentences import failure_sentence
 from ..reports.script import ScriptError, script
 from ..reports.terminal import make_console, witness_table
@@ -38,18 +39,25 @@ def find_cases(name: str, folder: Path) -> list[Case | ScriptCase]:
         ledgers = {backend: shipped_ledger(backend) for backend in SHIPPED}
     except (ProgramError, LedgerError) as problem:
         refuse(str(problem))
-    ids = [path.stem for path in folder.glob("*.json")]
-    for backend, ledger in ledgers.items():
-        for e in ledger.entries:
-            if name in (e.id, e.question.id):
-                about = {"backend": backend, "spec": backend, "verdict": e.verdict, "blamed": e.op, "reason": e.reason}
-                return [Case(id=e.id, question=e.question, where=e.where[0], **about)]
-        for known in ledger.divergences:
-            if name == known.id:
-                about = {"backend": backend, "spec": backend, "verdict": "contract", "reason": known.reason}
-                return [ScriptCase(id=name, lines=known.snippet, **about)]
-        ids += [e.id for e in (*ledger.entries, *ledger.divergences)]
+    stored = {case.id: case for backend, ledger in ledgers.items() for case in _ledger_cases(backend, ledger)}
+    if case := stored.get(name):
+        return [case]
+    for case in stored.values():
+        if isinstance(case, Case) and case.question.id == name:
+            return [case]
+    ids = [*(path.stem for path in folder.glob("*.json")), *stored]
     refuse(f"there is no case {name!r} in {folder} or in a shipped ledger{near(name, ids)}")
+
+
+def _ledger_cases(backend: str, ledger: Ledger) -> Iterator[Case | ScriptCase]:
+    """The cases of a backend's ledger."""
+    for e in ledger.entries:
+        yield Case(
+            id=e.id, backend=backend, spec=backend, verdict=e.verdict, mode=mode_of(e.where[0]), blamed=e.op, where=e.where[0],
+            reason=e.reason, question=e.question,
+        )  # fmt: skip
+    for d in ledger.divergences:
+        yield ScriptCase(id=d.id, backend=backend, spec=backend, verdict="contract", reason=d.reason, lines=d.snippet)
 
 
 def _asked(case: Case | ScriptCase, spec: str | None) -> Backend:

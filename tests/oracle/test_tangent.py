@@ -209,6 +209,6 @@ def test_a_variable_that_the_value_does_not_need_pushes_nothing(dtype: str, back
 def test_a_report_counts_what_is_said_of_tangents() -> None:
     summary = check("mirror", profile="quick", ops=("sin", "absolute"), dtypes=("float64",), jobs=1, legs=("balls", "series"))
     assert summary.status() == 0
-    assert summary.rows["sin"].tangents["correct"] > 5
-    assert summary.tangents["correct"] + summary.tangents["undecided"] <= summary.judged
-    assert summary.tangents["undecided"] > 0
+    assert summary.ops["sin"].modes["jvp"]["correct"] > 5
+    assert summary.modes["jvp"]["correct"] + summary.modes["jvp"]["undecided"] <= summary.judged
+    assert summary.modes["jvp"]["undecided"] > 0

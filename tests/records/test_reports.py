@@ -339,8 +339,8 @@ def test_an_entry_explains_its_failure_and_no_other(tmp_path: Path) -> None:
     match = found.match(FACTS, "2.5")
     assert match is not None
     assert (match.id, match.op, match.question.program.steps[0].op) == ("tanh-saturated", "tanh", "tanh")
-    for other in ({"op": "exp"}, {"verdict": "wrong"}, {"where": "value"}):
-        assert found.match(replace(FACTS, **other), "2.5") is None
+    for other in (replace(FACTS, op="exp"), replace(FACTS, verdict="wrong"), replace(FACTS, where="value")):
+        assert found.match(other, "2.5") is None
 
 
 @pytest.mark.parametrize(
@@ -486,7 +486,7 @@ def test_whole_numbers_of_a_case_keep_every_digit() -> None:
 
 def test_what_is_none_in_a_case_stays_none() -> None:
     asked = as_question(Program.of([np.array([1.0])], [("sum", [0], {"axis": None})]))
-    again = parse_record(to_line(record(kind="failure", **FAULT, case=json.loads(simple("id", asked).model_dump_json()))))
+    again: Any = parse_record(to_line(record(kind="failure", **FAULT, case=json.loads(simple("id", asked).model_dump_json()))))
     assert again.case.question.program.steps[0].params == {"axis": None}
     script = ScriptCase(id="s", backend="toy", verdict="contract", lines=("a = lib.ones(2)",), expected={"a": None})
     assert parse_case(script.model_dump_json()) == script
