@@ -83,7 +83,7 @@ def in_versions(version: str, versions: SpecifierSet) -> bool:
 
 
 def _words(name: str, choices: Sequence[str]) -> Any:
-    """A field of a mark: a set of words out of some choices, as a list in TOML."""
+    """A field of a mark: a set of words from a list of choices."""
 
     def read(value: Any) -> frozenset[str]:
         if isinstance(value, frozenset):

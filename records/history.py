@@ -71,7 +71,7 @@ class HistoryError(ValueError):
 
 
 class OpState(Model):
-    """What a run of `adjudge check` says of one op; errors in units in the last place, of the worst dtype."""
+    """What a run of `adjudge check` says about one op; errors in units in the last place, of the worst dtype."""
 
     state: str
     judged: int
@@ -394,9 +394,9 @@ def _add(database: sqlite3.Connection, number: int, run: CheckLine | BenchLine) 
     else:
         rows["states"] = [(number, op, o.state, o.judged, o.median_ulp, o.worst_ulp) for op, o in run.ops.items()]
         rows["findings"] = [(number, f.op, f.verdict, f.place, f.known, f.case, f.sentence) for f in run.findings]
-    for table, some in rows.items():
-        if some:
-            database.executemany(f"INSERT INTO {table} VALUES ({_blanks(some[0])})", some)
+    for table, lines in rows.items():
+        if lines:
+            database.executemany(f"INSERT INTO {table} VALUES ({_blanks(lines[0])})", lines)
 
 
 def _blanks(row: Sequence[Any]) -> str:
@@ -484,23 +484,23 @@ class History:
                 versions = "; ".join(v for (v,) in timed) or "nothing timed"
             what = f"check of {backend}, {profile}: {judged} judged" if kind == "conformance" else "bench"
             runs.setdefault((machine, label), []).append((started, f"{what} ({versions})"))
-        return [Machine(key, label, tuple(reversed(some))) for (key, label), some in runs.items()]
+        return [Machine(key, label, tuple(reversed(done))) for (key, label), done in runs.items()]
 
     def series(self, machine: str) -> list[Series]:
         """Every series of timings of a machine; settings are not mixed."""
-        found: dict[tuple[str, str, str, str, str, str], list[PastTiming]] = {}
+        timings: dict[tuple[str, str, str, str, str, str], list[PastTiming]] = {}
         query = """
             SELECT t.backend, op, kase, layout, dtype, setting,
                 t.number, started, t.versions, adjudge, total_s, low_s, high_s, flops
             FROM timings t JOIN runs USING (number) WHERE machine = ? ORDER BY started, t.number, t.rowid
         """
         for row in self.database.execute(query, (machine,)):
-            found.setdefault(row[:6], []).append(PastTiming(*row[6:]))
-        return [Series(*key, points=tuple(points)) for key, points in found.items()]
+            timings.setdefault(row[:6], []).append(PastTiming(*row[6:]))
+        return [Series(*key, points=tuple(points)) for key, points in timings.items()]
 
     def conformance(self, machine: str) -> dict[tuple[str, str], list[PastRun]]:
         """The runs of conformance of a machine by backend and profile, oldest first."""
-        found: dict[tuple[str, str], list[PastRun]] = {}
+        runs: dict[tuple[str, str], list[PastRun]] = {}
         query = """
             SELECT backend, profile, number, started, adjudge, versions, status, partial, judged FROM runs
             WHERE machine = ? AND kind = 'conformance' ORDER BY started, number
@@ -512,9 +512,9 @@ class History:
                 "SELECT op, verdict, place, known, kase, sentence FROM findings WHERE number = ? ORDER BY rowid", (number,)
             )
             findings = tuple(Sighting(**dict(zip(FINDING, f, strict=True))) for f in failed)
-            one = PastRun(number, started, adjudge, versions, status, bool(partial), judged, states, findings)
-            found.setdefault((backend, profile), []).append(one)
-        return found
+            run = PastRun(number, started, adjudge, versions, status, bool(partial), judged, states, findings)
+            runs.setdefault((backend, profile), []).append(run)
+        return runs
 
 
 @contextmanager

@@ -30,7 +30,7 @@ __all__ = ["MOST_BYTES", "PAGE", "Run", "conformance_page"]
 
 #: The name of the page in its folder.
 PAGE = "index.html"
-#: The page is smaller than this: what does not fit is left out from the end of this list, and that is said.
+#: The page is smaller than this; it says what is left out because it does not fit.
 MOST_BYTES = 1_000_000
 #: How much is shown, as (failures in full, plots), from most to least.
 FITTINGS = ((40, True), (40, False), (10, False), (0, False))
@@ -396,7 +396,7 @@ def _plot(op: str, series: Sequence[Sequence[tuple[float, float]]], name: str, l
 
 
 def _ticks(axes: Any, axis: int, wanted: Sequence[float], apart: float) -> list[float]:
-    """Those of some ticks, the more important ones first, that are on the axis and so many pixels apart."""
+    """Those of the wanted ticks, the more important ones first, that are on the axis and `apart` pixels from each other."""
     low, high = (axes.get_xlim, axes.get_ylim)[axis]()
     kept: dict[float, float] = {}
     for tick in wanted:

@@ -24,14 +24,14 @@ __all__ = ["DASHBOARD", "MOST_BYTES", "dashboard"]
 
 #: The name of the page in its folder.
 DASHBOARD = "dashboard.html"
-#: The page is smaller than this: what does not fit is left out, and that is said.
+#: The page is smaller than this; it says what is left out because it does not fit.
 MOST_BYTES = 1_000_000
-#: What is tried in turn: the machines that ran last, so many of them, and so many rows at most under a chart.
+#: What is tried in turn: how many machines, those that ran last, and how many rows at most under a chart.
 FITTINGS = ((8, 200), (8, 60), (8, 20), (3, 20), (1, 20), (1, 5))
-#: Charts show so many runs, the last ones.
+#: How many runs a chart shows: the last ones.
 MOST_RUNS = 200
-#: So many changes are told, and so many findings drawn; the tables hold more.
-MOST_TOLD, MOST_DRAWN = 40, 30
+#: How many changes are listed, and how many findings drawn; the tables hold more.
+MOST_LISTED, MOST_DRAWN = 40, 30
 
 
 def dashboard(history: History) -> str:
@@ -87,12 +87,12 @@ def _dated(axes: Any, started: Sequence[str]) -> None:
 def _changed(before: str, after: str) -> str:
     """What is different between two texts of versions."""
     old, new = (dict(part.split(" ", 1) for part in text.split(", ") if " " in part) for text in (before, after))
-    told = [
+    changes = [
         f"{name} {old.get(name, 'absent')} → {new.get(name, 'absent')}"
         for name in {**old, **new}
         if old.get(name) != new.get(name)
     ]
-    return f"with {', '.join(told)}" if told else "with the same versions"
+    return f"with {', '.join(changes)}" if changes else "with the same versions"
 
 
 # -- throughput ----------------------------------------------------------------------------------------------------------------
@@ -110,36 +110,36 @@ class Chart:
 
 def _throughput(series: Sequence[Series], name: str) -> dict[str, Any]:
     """Charts of throughput by op, and the steps in words."""
-    backends = list(dict.fromkeys(one.backend for one in series))
-    found = change_points([[point.total_s for point in one.points] for one in series])
-    told = list(_told([(one, step) for one, some in zip(series, found, strict=True) for step in some], series))
+    backends = list(dict.fromkeys(s.backend for s in series))
+    stepped = list(zip(series, change_points([[point.total_s for point in s.points] for s in series]), strict=True))
+    changes = list(_changes([(s, step) for s, steps in stepped for step in steps], series))
     cases: dict[tuple[str, ...], list[tuple[Series, list[ChangePoint]]]] = {}
-    for one, some in zip(series, found, strict=True):
-        cases.setdefault((one.op, one.case, one.layout, one.dtype, one.setting), []).append((one, some))
-    settings = len({one.setting for one in series}) > 1
+    for s, steps in stepped:
+        cases.setdefault((s.op, s.case, s.layout, s.dtype, s.setting), []).append((s, steps))
+    settings = len({s.setting for s in series}) > 1
     ops: dict[str, list[Chart]] = {}
     for number, ((op, *words, setting), group) in enumerate(cases.items()):
         caption = ", ".join([*words, *([setting] if settings else [])])
         ops.setdefault(op, []).append(_speeds(f"{op} {caption}", caption, group, backends, f"{name}-t{number}"))
     return {
-        "told": told[:MOST_TOLD], "more": len(told[MOST_TOLD:]),
+        "changes": changes[:MOST_LISTED], "more": len(changes[MOST_LISTED:]),
         "ops": ops, "legend": [(b, k % len(SERIES) + 1) for k, b in enumerate(backends)],
-        "enough": any(len(one.points) >= 2 * LEAST for one in series), "least": 2 * LEAST,
+        "enough": any(len(s.points) >= 2 * LEAST for s in series), "least": 2 * LEAST,
     }  # fmt: skip
 
 
-def _told(found: Sequence[tuple[Series, ChangePoint]], series: Sequence[Series]) -> Iterator[tuple[str, str]]:
-    """The steps in words with a turn each, latest first; those of one op that come together are told together."""
-    alike: dict[tuple[Any, ...], list[tuple[Series, ChangePoint]]] = {}
-    for one, step in found:
-        at = one.points[step.at]
-        alike.setdefault((at.started, at.number, one.backend, one.op, step.ratio > 1), []).append((one, step))
-    for (*_, backend, op, slower), some in sorted(alike.items(), key=lambda item: item[0][:2], reverse=True):
-        cases = sum(1 for one in series if (one.backend, one.op) == (backend, op))
-        yield ("slower" if slower else "faster"), _step_sentence(some, cases)
+def _changes(steps: Sequence[tuple[Series, ChangePoint]], series: Sequence[Series]) -> Iterator[tuple[str, str]]:
+    """The steps in words with a turn each, latest first; those of one op that come together make one sentence."""
+    together: dict[tuple[Any, ...], list[tuple[Series, ChangePoint]]] = {}
+    for s, step in steps:
+        at = s.points[step.at]
+        together.setdefault((at.started, at.number, s.backend, s.op, step.ratio > 1), []).append((s, step))
+    for (*_, backend, op, slower), alike in sorted(together.items(), key=lambda item: item[0][:2], reverse=True):
+        cases = sum(1 for s in series if (s.backend, s.op) == (backend, op))
+        yield ("slower" if slower else "faster"), _step_sentence(alike, cases)
 
 
-def _step_sentence(some: Sequence[tuple[Series, ChangePoint]], cases: int) -> str:
+def _step_sentence(steps: Sequence[tuple[Series, ChangePoint]], cases: int) -> str:
     """Steps of one op in the same run, in words.
 
     Examples
@@ -152,38 +152,38 @@ def _step_sentence(some: Sequence[tuple[Series, ChangePoint]], cases: int) -> st
     >>> _step_sentence([(one, ChangePoint(1, 1.32, 1.21, 1.44, 0.01)), (one, ChangePoint(1, 1.5, 1.4, 1.6, 0.01))], 9)
     'mygrad: 2 of 9 cases of matmul take 1.32 to 1.50 times as long since 2026-11-25 10:00, with mygrad 2.4.0 → 2.5.0'
     """
-    one, step = some[0]
-    before, after = one.points[step.at - 1], one.points[step.at]
+    first, step = steps[0]
+    before, after = first.points[step.at - 1], first.points[step.at]
     since = f"since {_when(after.started)}, {_changed(before.versions, after.versions)}"
-    if len(some) == 1:
-        what = f"{one.op} {one.case}, {one.layout}, {one.dtype}"
-        return f"{one.backend}: {what} takes {step.ratio:.2f} times as long ({step.low:.2f} to {step.high:.2f}) {since}"
-    ratios = sorted(step.ratio for _, step in some)
+    if len(steps) == 1:
+        what = f"{first.op} {first.case}, {first.layout}, {first.dtype}"
+        return f"{first.backend}: {what} takes {step.ratio:.2f} times as long ({step.low:.2f} to {step.high:.2f}) {since}"
+    ratios = sorted(step.ratio for _, step in steps)
     times = " to ".join(dict.fromkeys(f"{ratio:.2f}" for ratio in (ratios[0], ratios[-1])))
-    return f"{one.backend}: {len(some)} of {cases} cases of {one.op} take {times} times as long {since}"
+    return f"{first.backend}: {len(steps)} of {cases} cases of {first.op} take {times} times as long {since}"
 
 
 def _speeds(
-    title: str, caption: str, some: Sequence[tuple[Series, list[ChangePoint]]], backends: Sequence[str], name: str
+    title: str, caption: str, stepped: Sequence[tuple[Series, list[ChangePoint]]], backends: Sequence[str], name: str
 ) -> Chart:
-    """Throughput of one case over runs, a line a backend."""
-    numbers = sorted({p.number for one, _ in some for p in one.points}, key=_order(some))[-MOST_RUNS:]
+    """Throughput of one case over runs, one line per backend."""
+    started = {p.number: p.started for s, _ in stepped for p in s.points}
+    numbers = sorted(started, key=lambda number: (started[number], number))[-MOST_RUNS:]
     at = {number: k for k, number in enumerate(numbers)}
-    started = {p.number: p.started for one, _ in some for p in one.points}
     cells: dict[int, dict[str, str]] = {number: {} for number in numbers}
     with canvas(236, 132, margins=(0.17, 0.96, 0.17, 0.94)) as (figure, axes):
         speeds = []
-        for one, stepped in some:
-            points = [(at[p.number], p.flops / p.total_s / 1e9, p) for p in one.points if p.number in at]
-            colour = SERIES[backends.index(one.backend) % len(SERIES)]
+        for s, steps in stepped:
+            points = [(at[p.number], p.flops / p.total_s / 1e9, p) for p in s.points if p.number in at]
+            colour = SERIES[backends.index(s.backend) % len(SERIES)]
             axes.plot([x for x, _, _ in points], [y for _, y, _ in points], color=colour, linewidth=1.2, marker=None)
             for x, y, _ in points[:1] if len(points) == 1 else []:
                 axes.plot([x - 0.15, x + 0.15], [y, y], color=colour, linewidth=2.4)
-            for step in stepped:
-                if (number := one.points[step.at].number) in at:
+            for step in steps:
+                if (number := s.points[step.at].number) in at:
                     axes.axvline(at[number] - 0.5, color=colour, linewidth=0.9, dashes=(2, 2))
             for _, y, p in points:
-                cells[p.number][one.backend] = f"{amount(p.total_s, SECONDS)} ({y:.3g})"
+                cells[p.number][s.backend] = f"{amount(p.total_s, SECONDS)} ({y:.3g})"
             speeds += [y for _, y, _ in points]
         if max(speeds) > 6 * min(speeds):
             axes.set_yscale("log")
@@ -193,16 +193,11 @@ def _speeds(
         axes.set_xlim(-0.6, max(len(numbers) - 0.4, 0.6))
         _dated(axes, [started[number] for number in numbers])
         _round_ticks(axes)
-        latest = "; ".join(f"{one.backend} {one.points[-1].flops / one.points[-1].total_s / 1e9:.3g}" for one, _ in some)
+        latest = "; ".join(f"{s.backend} {s.points[-1].flops / s.points[-1].total_s / 1e9:.3g}" for s, _ in stepped)
         picture = svg(figure, f"Throughput of {title}", f"GFLOP/s over {counted(len(numbers), 'run')}; latest: {latest}.", name)
-    here = [b for b in backends if any(one.backend == b for one, _ in some)]
+    here = [b for b in backends if any(s.backend == b for s, _ in stepped)]
     rows = [[_when(started[n]), *(cells[n].get(b, "") for b in here)] for n in reversed(numbers)]
     return Chart(caption, picture, ["run", *here], rows)
-
-
-def _order(some: Sequence[tuple[Series, list[ChangePoint]]]) -> Any:
-    began = {p.number: (p.started, p.number) for one, _ in some for p in one.points}
-    return began.__getitem__
 
 
 def _round_ticks(axes: Any, most: int = 5) -> None:
@@ -293,8 +288,8 @@ def _relative(backend: str, op: str, versions: Sequence[str], ratios: dict[str, 
         axes.set_ylim(min([*every, 1.0]) / 1.2, max([*every, 1.0]) * 1.2)
         axes.set_xticks(range(len(versions)), versions)
         _round_ticks(axes, 7)
-        said = ", ".join(f"{v}: {m:.2f}" for v, m in zip(versions, medians, strict=True))
-        text = f"Time relative to the newest release, a line a case, logarithmic; median over cases by release: {said}."
+        listed = ", ".join(f"{v}: {m:.2f}" for v, m in zip(versions, medians, strict=True))
+        text = f"Time relative to the newest release, one line per case, logarithmic; median over cases by release: {listed}."
         picture = svg(figure, f"{backend}: {op} by release", text, name)
     rows = [[case, *("" if r is None else f"{r:.2f}" for r in some)] for case, some in ratios.items()]
     rows.append(["median of the cases", *(f"{m:.2f}" for m in medians)])
@@ -305,7 +300,7 @@ def _relative(backend: str, op: str, versions: Sequence[str], ratios: dict[str, 
 
 
 def _conformance(backend: str, profile: str, runs: Sequence[PastRun], name: str) -> dict[str, Any]:
-    """States of ops over runs, what went from one state to another, and findings."""
+    """States of ops over runs, the changes of state, and findings."""
     return {
         "name": name, "backend": backend, "profile": profile, "runs": len(runs), "states": _states(backend, runs, f"{name}-s"),
         "turns": _turns(runs)[::-1], **_findings(backend, runs, f"{name}-f"),
@@ -358,15 +353,15 @@ def _findings(backend: str, runs: Sequence[PastRun], name: str) -> dict[str, Any
     """Every finding: when it was first and last seen, and since when it is gone."""
     every: dict[str, list[tuple[int, Sighting]]] = {}
     for number, run in enumerate(runs):
-        for found in run.findings:
-            if found.place != "no longer fails":
-                every.setdefault(found.key, []).append((number, found))
+        for finding in run.findings:
+            if finding.place != "no longer fails":
+                every.setdefault(finding.key, []).append((number, finding))
     rows = []
-    for some in every.values():
-        (first, _), (last, found) = some[0], some[-1]
-        gone = next((run for run in runs[last + 1 :] if _covers(run, found)), None)
-        rows.append((first, last, gone, found))
-    rows.sort(key=_telling)
+    for sightings in every.values():
+        (first, _), (last, latest) = sightings[0], sightings[-1]
+        gone = next((run for run in runs[last + 1 :] if _covers(run, latest)), None)
+        rows.append((first, last, gone, latest))
+    rows.sort(key=_importance)
     if not rows:
         return {"findings": None}
     listed = [
@@ -381,33 +376,31 @@ def _findings(backend: str, runs: Sequence[PastRun], name: str) -> dict[str, Any
     return {"findings": Chart("Findings", picture, heads, listed), "undrawn": len(rows[MOST_DRAWN:])}
 
 
-def _telling(row: tuple[int, int, PastRun | None, Sighting]) -> tuple[Any, ...]:
-    """What is told first: what is new, what was found or went on the way, and at last what was known all along."""
-    first, last, gone, found = row
-    kind = 0 if gone is None and not found.known else 1 if gone is not None else 2 if first else 3
-    return kind, -last, -first, found.key
+def _importance(row: tuple[int, int, PastRun | None, Sighting]) -> tuple[Any, ...]:
+    """What comes first: what is new, then what came or went on the way, and last what was known all along."""
+    first, last, gone, finding = row
+    kind = 0 if gone is None and not finding.known else 1 if gone is not None else 2 if first else 3
+    return kind, -last, -first, finding.key
 
 
-def _covers(run: PastRun, found: Sighting) -> bool:
+def _covers(run: PastRun, finding: Sighting) -> bool:
     """Whether a run would have met a finding if it were still there."""
-    return not run.partial and run.states.get(found.op, "not judged") in JUDGED
+    return not run.partial and run.states.get(finding.op, "not judged") in JUDGED
 
 
 def _timelines(backend: str, rows: Sequence[tuple[int, int, bool, Sighting]], runs: Sequence[PastRun], name: str) -> Markup:
-    """A line a finding, from the run that saw it first to the one that saw it last."""
+    """One line per finding, from the run that saw it first to the one that saw it last."""
     with canvas(640, 34 + 15 * len(rows)) as (figure, axes):
-        for place, (first, last, gone, found) in enumerate(rows):
-            colour = MUTED if gone else STATES["known" if found.known else "new"]
+        for place, (first, last, gone, finding) in enumerate(rows):
+            colour = MUTED if gone else STATES["known" if finding.known else "new"]
             axes.plot([first - 0.3, last + 0.3], [place, place], color=colour, linewidth=5.0, solid_capstyle="butt")
         axes.set_ylim(len(rows) - 0.3, -0.7)
         axes.set_xlim(-0.6, max(len(runs) - 0.4, 5.6))
-        axes.set_yticks(range(len(rows)), [_cut(found.known or f"{found.op}: {found.verdict}") for *_, found in rows])
+        axes.set_yticks(range(len(rows)), [_cut(f.known or f"{f.op}: {f.verdict}") for *_, f in rows])
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         _dated(axes, [run.started for run in runs])
         here = sum(1 for _, _, gone, _ in rows if not gone)
-        text = (
-            f"From first to last sight, over {counted(len(runs), 'run')}: {here} are still there, {len(rows) - here} are gone."
-        )
+        text = f"From first to last sighting, over {counted(len(runs), 'run')}: {here} are still there, {len(rows) - here} are gone."
         return svg(figure, f"Findings in {backend}", text, name)
 
 

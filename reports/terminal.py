@@ -191,7 +191,7 @@ def op_table(ops: Iterable[OpSummary]) -> Table:
 
 
 def witness_table(witnesses: Iterable[WitnessRecord]) -> Table:
-    """What each leg says: the derivative along one direction, and where it stands."""
+    """What each leg says: the derivative along one direction, and whether it agrees."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for heading in ("who", "stance", "derivative along v", "note"):
         table.add_column(heading, overflow="fold")

@@ -12,7 +12,7 @@ __all__ = ["Timings"]
 #: Prefixes of seconds and bytes.
 SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
 BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-#: What the columns are, in one line.
+#: The columns, in one line.
 LEGEND = (
     "forward and backward (95 % interval); forward alone; how many times as long both take; share of the speed of NumPy's"
     " matrix product with as many multiply-adds; peak memory; time to compile"

@@ -39,7 +39,7 @@ def list_ops() -> list[dict[str, Any]]:
 
 
 def _list_backends() -> list[dict[str, Any]]:
-    return [{"backend": name, "version": found or "not installed"} for name, found in installed().items()]
+    return [{"backend": name, "version": number or "not installed"} for name, number in installed().items()]
 
 
 def _list_verdicts() -> list[dict[str, Any]]:
@@ -58,8 +58,8 @@ def doctor() -> int:
     place = environment()
     click.echo(f"adjudge {version('adjudge')}, Python {place.python}, {place.platform}")
     click.echo("stands on: " + ", ".join(f"{name} {_installed(name)}" for name in FOUNDATIONS))
-    for name, found in installed().items():
-        click.echo(f"backend {name}: " + (_imports(name) if found else "not installed"))
+    for name, number in installed().items():
+        click.echo(f"backend {name}: " + (_imports(name) if number else "not installed"))
     for group, where in (("hypothesis", "in every process that imports Hypothesis"), ("pytest11", "in pytest alone")):
         plugins = sorted({e.dist.name for e in entry_points(group=group) if e.dist is not None})
         click.echo(f"plugins loaded {where}: {', '.join(plugins) or 'none'}")

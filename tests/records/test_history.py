@@ -294,7 +294,7 @@ def test_only_transitions_of_states_are_told(tmp_path: Path) -> None:
     for number, records in enumerate(runs):
         append(tmp_path, check(number, *records, versions={"toy": "1.0" if number < 2 else "2.0"}))
     append(tmp_path, check(9, calm, versions={"toy": "2.0"}))  # log is not judged: it keeps its state
-    (table,) = page(tmp_path).xpath("//*[contains(@aria-label, 'from one state to another')]//table")
+    (table,) = page(tmp_path).xpath("//*[contains(@aria-label, 'that changed state')]//table")
     rows = [[cell.text_content() for cell in row] for row in table.xpath(".//tbody/tr")]
     assert rows == [["2026-03-03 10:00", "log", "correct", "new", "with toy 1.0 → 2.0"]]
 
@@ -353,7 +353,7 @@ def test_a_long_history_stays_under_a_megabyte_and_says_what_it_leaves_out(tmp_p
     with history(tmp_path) as found:
         source = dashboard(found)
     assert len(source.encode()) < MOST_BYTES
-    assert "more, which the history holds" in source
+    assert "more, which are in the history" in source
 
 
 # -- through the command -------------------------------------------------------------------------------------------------------
