@@ -400,7 +400,7 @@ def _timelines(backend: str, rows: Sequence[tuple[int, int, bool, Sighting]], ru
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         _dated(axes, [run.started for run in runs])
         here = sum(1 for _, _, gone, _ in rows if not gone)
-        text = f"From first to last sighting, over {counted(len(runs), 'run')}: {here} are still there, {len(rows) - here} are gone."
+        text = f"First to last sighting, over {counted(len(runs), 'run')}: {here} still there, {len(rows) - here} gone."
         return svg(figure, f"Findings in {backend}", text, name)
 
 
