@@ -19,7 +19,7 @@ from ..oracle.legs import Witness
 from ..oracle.program import ProgramError, Question, letter
 from ..oracle.reference import OPS, UnknownOp
 from ..oracle.tangent import certify_tangent
-from .model import ArrayField, Model, QuestionField, Real, Stance, Verdict, describe
+from .fields import ArrayField, FrozenModel, QuestionField, Real, Stance, Verdict, describe
 from .script_case import SCHEMA_VERSION, ScriptCase
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-class WitnessRecord(Model):
+class WitnessRecord(FrozenModel):
     """What one leg says of the derivative along the question's directions, see `adjudge.oracle.legs.Witness`."""
 
     leg: str
@@ -51,7 +51,7 @@ class WitnessRecord(Model):
         return cls(leg=witness.leg, stance=witness.stance, derivative=witness.said, note=witness.note)
 
 
-class Bound(Model):
+class Bound(FrozenModel):
     """What one array of an answer can be held to: ``|got - expected| <= allowance``.
 
     Parameters
@@ -71,7 +71,7 @@ class Bound(Model):
     slope: ArrayField | None = None
 
 
-class Bounds(Model):
+class Bounds(FrozenModel):
     """What the arrays of an answer can be held to without adjudge.
 
     Parameters
@@ -161,7 +161,7 @@ def _separation(judgement: Judgement) -> tuple[dict[int, np.ndarray], float | No
     return {n: part.reshape(shape) for (n, shape), part in zip(shapes.items(), parts, strict=True)}, most
 
 
-class Case(Model):
+class Case(FrozenModel):
     """A question, and how a backend's answer to it was judged.
 
     Parameters

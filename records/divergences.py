@@ -34,7 +34,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
 from ..oracle.lockstep import ACTS, ASPECTS, TAGS, Departure, act
-from .model import LedgerState, Model, describe, nearest
+from .fields import FrozenModel, LedgerState, describe, nearest
 
 __all__ = [
     "EntryId", "Found", "KnownDivergence", "LedgerError", "Mark", "Text", "Versions", "in_versions", "is_line",
@@ -43,7 +43,7 @@ __all__ = [
 
 #: The end of the ledger's name.
 SUFFIX = ".semantics.toml"
-AnyEntry = TypeVar("AnyEntry", bound=Model)
+AnyEntry = TypeVar("AnyEntry", bound=FrozenModel)
 DTYPES = ("float64", "float32", "float16", "int64", "bool")
 
 
@@ -106,7 +106,7 @@ def _pattern(value: Any) -> Any:
     return value
 
 
-class Mark(Model):
+class Mark(FrozenModel):
     """What a divergence is recognised by.
 
     Parameters
@@ -147,7 +147,7 @@ def _snippet(value: Any) -> Any:
     return lines
 
 
-class KnownDivergence(Model):
+class KnownDivergence(FrozenModel):
     """One known divergence.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from .model import describe
+from .fields import describe
 from .models import SCHEMA_VERSION, BenchRun, CheckRun, OutcomeRecord, Record
 from .places import FILE
 

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError
 
-from .model import Model, Real, describe
+from .fields import FrozenModel, Real, describe
 from .models import (
     SCHEMA_VERSION,
     BenchRun,
@@ -70,7 +70,7 @@ class HistoryError(ValueError):
 # -- one run as one line -------------------------------------------------------------------------------------------------------
 
 
-class OpState(Model):
+class OpState(FrozenModel):
     """What a run of `adjudge check` says about one op; errors in units in the last place, of the worst dtype."""
 
     state: str
@@ -79,7 +79,7 @@ class OpState(Model):
     worst_ulp: Real | None
 
 
-class Sighting(Model):
+class Sighting(FrozenModel):
     """Something that failed in a run; `known` is the ledger entry that explains it, if one does."""
 
     op: str
@@ -95,7 +95,7 @@ class Sighting(Model):
         return self.known or " ".join((self.op, self.verdict, self.place))
 
 
-class _Line(Model):
+class _Line(FrozenModel):
     schema_version: Literal[2] = SCHEMA_VERSION
     run: str
     started: str

@@ -52,7 +52,7 @@ from .divergences import (
     known_divergences,
     read_entry,
 )  # fmt: skip
-from .model import Model, nearest
+from .fields import FrozenModel, nearest
 
 __all__ = ["CONDITIONS", "Conditions", "Entry", "Facts", "Ledger", "LedgerError", "shipped_ledger"]
 
@@ -159,7 +159,7 @@ def _in_order(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-class Conditions(Model):
+class Conditions(FrozenModel):
     """What an entry asks of a failure, see `CONDITIONS`; a field that is left out is not asked."""
 
     kink: _Flag = False
@@ -228,7 +228,7 @@ def _question(value: Any, info: ValidationInfo) -> Any:
         raise ValueError(f"its case does not make sense: {problem}") from problem
 
 
-class Entry(Model):
+class Entry(FrozenModel):
     """One known deviation.
 
     Parameters

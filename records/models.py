@@ -14,7 +14,7 @@ from pydantic import Field
 from ..oracle.accuracy import Accuracy
 from ..oracle.judge import Finding
 from .case import AnyCase, mode_of
-from .model import LedgerState, Model, NestedReal, Real, Verdict
+from .fields import FrozenModel, LedgerState, NestedReal, Real, Verdict
 
 __all__ = [
     "SCHEMA_VERSION", "TITLES", "AccuracyRecord", "BenchRun", "CheckRun", "DisagreementRecord", "EndRecord", "Environment",
@@ -27,7 +27,7 @@ SCHEMA_VERSION: Final = 2
 TITLES = {"jvp": "forward mode", "hvp": "second order"}
 
 
-class Environment(Model):
+class Environment(FrozenModel):
     """Where a run took place."""
 
     cpu: str = ""
@@ -40,7 +40,7 @@ class Environment(Model):
     blas: str = ""
 
 
-class _Run(Model):
+class _Run(FrozenModel):
     """What the header of every run says."""
 
     kind: Literal["run"] = "run"
@@ -74,7 +74,7 @@ class BenchRun(_Run):
     gate: float | None = None
 
 
-class ModeOutcome(Model):
+class ModeOutcome(FrozenModel):
     """How an answer was judged in a mode other than reverse mode."""
 
     verdict: Verdict
@@ -86,7 +86,7 @@ class ModeOutcome(Model):
         return cls(verdict=finding.verdict, reason=finding.reason)
 
 
-class AccuracyRecord(Model):
+class AccuracyRecord(FrozenModel):
     """How accurate an answer's gradients are, see `adjudge.oracle.accuracy.Accuracy`."""
 
     worst: Real
@@ -111,7 +111,7 @@ def _short(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-class _Judged(Model):
+class _Judged(FrozenModel):
     """What outcomes and failures have in common; what is None or left out does not apply."""
 
     op: str
@@ -169,7 +169,7 @@ class FailureRecord(_Judged):
         return cls(**{name: getattr(outcome, name) for name in _Judged.model_fields}, case=case)
 
 
-class DisagreementRecord(Model):
+class DisagreementRecord(FrozenModel):
     """A question on which the oracle's own legs contradict each other."""
 
     kind: Literal["disagreement"] = "disagreement"
@@ -177,7 +177,7 @@ class DisagreementRecord(Model):
     case: AnyCase
 
 
-class LedgerRecord(Model):
+class LedgerRecord(FrozenModel):
     """What became of a ledger entry when its case was replayed; `observed` is what is seen now."""
 
     kind: Literal["ledger"] = "ledger"
@@ -189,7 +189,7 @@ class LedgerRecord(Model):
     observed: str = ""
 
 
-class KinkRecord(Model):
+class KinkRecord(FrozenModel):
     """What a backend picks at a point where implementations choose."""
 
     kind: Literal["kink"] = "kink"
@@ -209,7 +209,7 @@ class KinkRecord(Model):
         return cls(name=name, program=program, subgradients=subgradients, verdict=verdict, got=got, reason=reason)
 
 
-class EndRecord(Model):
+class EndRecord(FrozenModel):
     """The end of a run."""
 
     kind: Literal["end"] = "end"
@@ -217,7 +217,7 @@ class EndRecord(Model):
     interrupted: bool = False
 
 
-class _Timed(Model):
+class _Timed(FrozenModel):
     """A case of a benchmark on one side."""
 
     backend: str

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, field_validator
 from ..oracle.lockstep import Departure
 from ..oracle.program import ProgramError
 from .divergences import is_line
-from .model import Model, Verdict, to_json
+from .fields import FrozenModel, Verdict, to_json
 
 __all__ = ["SCHEMA_VERSION", "ScriptCase", "script_text"]
 
@@ -30,7 +30,7 @@ SEEN = {
 }
 
 
-class ScriptCase(Model):
+class ScriptCase(FrozenModel):
     """A script of tensors, and how a backend's tensors were judged after it.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from pydantic import Field
 
 from ..records.case import Case, ScriptCase, WitnessRecord
-from ..records.model import LedgerState, Model, NestedReal, Real, Verdict
+from ..records.fields import FrozenModel, LedgerState, NestedReal, Real, Verdict
 from ..records.models import DisagreementRecord, Environment, FailureRecord, KinkRecord, LedgerRecord
 from ..records.places import FILE
 from ..records.sentences import failure_sentence, ledger_sentence
@@ -27,7 +27,7 @@ else:
     State, Status = Literal[(*CATEGORIES, "not judged")], Literal[0, 1, 2, 4, 130]
 
 
-class GateVerdict(Model):
+class GateVerdict(FrozenModel):
     """Whether the gate passed, and why it did or did not."""
 
     status: Status = Field(description="The exit status.")
@@ -37,14 +37,14 @@ class GateVerdict(Model):
     reasons: tuple[str, ...] = Field(min_length=1)
 
 
-class JudgedBackend(Model):
+class JudgedBackend(FrozenModel):
     """What was judged."""
 
     name: str
     versions: dict[str, str]
 
 
-class Counts(Model):
+class Counts(FrozenModel):
     """Outcomes by category."""
 
     judged: int = Field(ge=0, description="correct + lossy + known + new")
@@ -58,7 +58,7 @@ class Counts(Model):
     modes: dict[str, dict[str, int]] = Field(description="For each mode besides reverse mode that was asked, its verdicts.")
 
 
-class AccuracyReport(Model):
+class AccuracyReport(FrozenModel):
     """The accuracy of gradients in one dtype, of correct and lossy answers away from kinks."""
 
     questions: int = Field(ge=1)
@@ -103,7 +103,7 @@ class OpReport(Counts):
         )  # fmt: skip
 
 
-class FailureReport(Model):
+class FailureReport(FrozenModel):
     """The smallest counterexample of a failure, or a question on which the oracle's legs disagree."""
 
     op: str
@@ -139,7 +139,7 @@ class FailureReport(Model):
         return cls(**more | {"op": record.op, "case": case.id, "program": tuple(case_lines(case)), "witnesses": witnesses})
 
 
-class LedgerReport(Model):
+class LedgerReport(FrozenModel):
     """What became of a ledger entry."""
 
     id: str
@@ -154,7 +154,7 @@ class LedgerReport(Model):
         return cls(id=record.id, op=record.op, state=record.state, reason=record.reason, sentence=ledger_sentence(record))
 
 
-class KinkReport(Model):
+class KinkReport(FrozenModel):
     """What the backend picks where implementations choose."""
 
     name: str
@@ -170,7 +170,7 @@ class KinkReport(Model):
         return cls(**{name: getattr(record, name) for name in cls.model_fields})
 
 
-class Provenance(Model):
+class Provenance(FrozenModel):
     """Where the report comes from."""
 
     adjudge: str
@@ -187,7 +187,7 @@ class Provenance(Model):
     records: str
 
 
-class Report(Model):
+class Report(FrozenModel):
     """The result of a run of `adjudge check` (report.json). Numbers that are not finite travel as strings."""
 
     schema_version: Literal[2] = SCHEMA_VERSION

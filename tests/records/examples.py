@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from adjudge.records.fields import to_json
 from adjudge.records.files import parse_record, to_line
 from adjudge.records.history import BenchLine, CheckLine, append_history
-from adjudge.records.model import to_json
 from adjudge.records.models import BenchRun, Record
 from adjudge.records.places import FILE
 from adjudge.records.summary import summarise

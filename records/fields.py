@@ -1,4 +1,4 @@
-"""What all models of this room share: their rules, numbers and arrays as JSON has them, and one sentence on what is wrong."""
+"""What the models of this room share: numbers, arrays and questions as JSON has them, and one sentence on what is wrong."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..oracle.judge import VERDICTS
 from ..oracle.program import Program, Question, array_from_json, array_to_json
 
 __all__ = [
-    "ArrayField", "LedgerState", "Model", "NestedReal", "QuestionField", "Real", "Stance", "Verdict", "describe", "nearest",
-    "to_json",
+    "ArrayField", "FrozenModel", "LedgerState", "NestedReal", "QuestionField", "Real", "Stance", "Verdict", "describe",
+    "nearest", "to_json",
 ]  # fmt: skip
 
 
-class Model(BaseModel):
+class FrozenModel(BaseModel):
     """A frozen record that refuses unknown fields and converts nothing: a number is no text, and 1 is not true."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
@@ -82,7 +82,7 @@ else:
     Verdict, Stance = Literal[tuple(VERDICTS)], Literal["agrees", "disagrees", "abstains"]
 
 
-class ArrayTree(Model):
+class ArrayTree(FrozenModel):
     """An array in JSON: its elements in C order."""
 
     dtype: str
@@ -98,7 +98,7 @@ class InputTree(ArrayTree):
     layout: str = "C"
 
 
-class StepTree(Model):
+class StepTree(FrozenModel):
     """A step of a program in JSON."""
 
     op: str
@@ -106,14 +106,14 @@ class StepTree(Model):
     params: dict[str, JsonValue] = {}
 
 
-class ProgramTree(Model):
+class ProgramTree(FrozenModel):
     """A program in JSON."""
 
     inputs: list[InputTree]
     steps: list[StepTree]
 
 
-class QuestionTree(Model):
+class QuestionTree(FrozenModel):
     """A question in JSON."""
 
     program: ProgramTree
@@ -124,7 +124,7 @@ class QuestionTree(Model):
 class _AsTree:
     """Annotates a class of the oracle that has its own way to JSON and back; `tree` is the model of its JSON."""
 
-    def __init__(self, tree: type[Model], read: Callable[[Any], Any], write: Callable[[Any], Any]) -> None:
+    def __init__(self, tree: type[FrozenModel], read: Callable[[Any], Any], write: Callable[[Any], Any]) -> None:
         self.tree, self.read, self.write = tree, read, write
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
@@ -176,7 +176,7 @@ def describe(problem: ValidationError, model: Any, noun: str = "field") -> str:
 
     Examples
     --------
-    >>> class Pair(Model):
+    >>> class Pair(FrozenModel):
     ...     left: int
     ...     right: int
     >>> for data in ({"left": 1}, {"left": 1, "right": "2"}, {"left": 1, "rigth": 2, "right": 2}):
