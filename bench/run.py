@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
 from ..records.environment import environment
-from ..records.records import SCHEMA_VERSION
+from ..records.models import BenchRun, EndRecord, RatioRecord, Record, TimingRecord, UntimedRecord
 from .cases import BenchCase, cases
 from .gate import decide
 from .sides import Side, Untimed, Worker, threads
@@ -19,7 +16,6 @@ from .timing import Comparison, Timing, compare, timings
 
 __all__ = ["run", "status"]
 
-Record = dict[str, Any]
 Emit = Callable[[Record], None]
 
 
@@ -39,7 +35,7 @@ def run(sides: Sequence[Side], ops: Sequence[str], gate: float | None, emit: Emi
     """
     began = time.monotonic()
     emit(header(gate))
-    every, partial = list(cases(ops)), {"interrupted": True}
+    every, interrupted = list(cases(ops)), True
     try:
         with WorkerPool(sides, emit) as pool:
             able = pool.start(every)
@@ -47,19 +43,14 @@ def run(sides: Sequence[Side], ops: Sequence[str], gate: float | None, emit: Emi
                 _time(pool, able, every, emit)
             elif len(able) == 2:
                 _compare(pool, every, gate, emit)
-        partial = {}
+        interrupted = False
     finally:
-        emit({"kind": "end", "seconds": time.monotonic() - began, **partial})
+        emit(EndRecord(seconds=time.monotonic() - began, interrupted=interrupted))
 
 
-def header(gate: float | None) -> Record:
+def header(gate: float | None) -> BenchRun:
     """The record that a run begins with."""
-    place = {**environment(), "threads": threads()}
-    return {
-        "kind": "run", "what": "bench", "schema_version": SCHEMA_VERSION, "run": uuid.uuid4().hex[:12],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"), "adjudge": version("adjudge"),
-        "environment": place, "gate": gate,
-    }  # fmt: skip
+    return BenchRun(environment=environment().model_copy(update={"threads": threads()}), gate=gate)
 
 
 class WorkerPool:
@@ -109,18 +100,18 @@ class WorkerPool:
 
     def untimed(self, n: int, case: BenchCase, problem: Untimed) -> None:
         """Say that a side has no timing of a case."""
-        self.emit({**self.words("untimed", n, case), "reason": str(problem), "verdict": problem.verdict})
+        self.emit(UntimedRecord(**self.words(n, case), reason=str(problem), verdict=problem.verdict))
 
-    def words(self, kind: str, n: int, case: BenchCase) -> Record:
+    def words(self, n: int, case: BenchCase) -> dict[str, Any]:
         """What a record of a side and a case begins with."""
-        return {"kind": kind, "backend": self.sides[n].name, "versions": self.known.get(n, {}), **case.words}
+        return {"backend": self.sides[n].name, "versions": self.known.get(n, {}), **case.words}
 
 
 def _time(pool: WorkerPool, able: Sequence[int], every: Iterable[BenchCase], emit: Emit) -> None:
     for case in every:
         for n, timing in zip(able, timings([pool.worker(n) for n in able], case), strict=True):
             if isinstance(timing, Timing):
-                emit({**pool.words("timing", n, case), **timing.to_json(case.truth.flops)})
+                emit(TimingRecord(**pool.words(n, case), **timing.to_json(case.truth.flops)))
             else:
                 pool.untimed(n, case, timing)
 
@@ -142,19 +133,18 @@ def _compare(pool: WorkerPool, every: Iterable[BenchCase], beyond: float, emit: 
 
     for case, finding in decide(every, measure, beyond):
         said = finding.said
-        emit({
-            **pool.words("ratio", 0, case), "against": pool.sides[1].spec, "against_versions": pool.known[1],
-            "ratio": said.ratio, "ratio_low": said.low, "ratio_high": said.high, "rounds": said.rounds,
-            "measured": [[c.ratio, c.low, c.high] for c in finding.measured],
-            "beyond": beyond, "regression": finding.regression,
-        })  # fmt: skip
+        emit(RatioRecord(
+            **pool.words(0, case), against=pool.sides[1].spec, against_versions=pool.known[1], ratio=said.ratio,
+            ratio_low=said.low, ratio_high=said.high, rounds=said.rounds,
+            measured=tuple((c.ratio, c.low, c.high) for c in finding.measured), beyond=beyond, regression=finding.regression,
+        ))  # fmt: skip
 
 
-def status(records: Iterable[Mapping[str, Any]]) -> int:
+def status(records: Iterable[Record]) -> int:
     """The exit status: 1 for a wrong answer or a crash, 3 for a regression, 2 if nothing was timed, else 0."""
     seen = list(records)
-    if any(r.get("verdict") in ("wrong", "crash") for r in seen):
+    if any(isinstance(r, UntimedRecord) and r.verdict in ("wrong", "crash") for r in seen):
         return 1
-    if any(r.get("regression") for r in seen):
+    if any(isinstance(r, RatioRecord) and r.regression for r in seen):
         return 3
-    return 0 if any(r["kind"] in ("timing", "ratio") for r in seen) else 2
+    return 0 if any(isinstance(r, (TimingRecord, RatioRecord)) for r in seen) else 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -42,19 +41,6 @@ class Accuracy:
     floor: float
     at: tuple[float, ...] = ()
     points: tuple[tuple[float, float], ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, three digits of what needs no more."""
-        tree: dict[str, Any] = {"worst": _short(self.worst), "median": _short(self.median), "floor": _short(self.floor)}
-        if self.at:
-            tree["at"] = list(self.at)
-        if self.points:
-            tree["points"] = [[float(f"{x:.4g}"), _short(u)] for x, u in self.points]
-        return tree
-
-
-def _short(number: float) -> float:
-    return float(f"{number:.3g}")
 
 
 def accuracy(judgement: Judgement) -> Accuracy | None:

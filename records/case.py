@@ -1,95 +1,121 @@
-"""Cases: a question that was answered wrongly, with all that is needed to ask it again and to see what is wrong."""
+"""Cases: a question that was answered wrongly, with all that is needed to ask it again and to see what is wrong.
+
+A case is made once, where a failure is found; the failure's record holds it, and `save_case` writes it to a file of its own.
+"""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
-from ..oracle.judge import VERDICTS, Finding, Judgement
+from ..oracle.judge import Finding, Judgement
+from ..oracle.kinks import Subdifferential
 from ..oracle.legs import Witness
 from ..oracle.modes import MODES
-from ..oracle.program import ProgramError, Question, array_from_json, array_to_json, letter
+from ..oracle.program import ProgramError, Question
 from ..oracle.reference import OPS, UnknownOp
-from .lockstep import HistoryCase
-from .records import plain
+from .fields import ArrayField, FrozenModel, QuestionField, Real, Stance, Verdict, describe
+from .script_case import SCHEMA_VERSION, ScriptCase
 
-__all__ = ["SCHEMA_VERSION", "Bounds", "Case", "case_from_json", "read_case", "write_case"]
+__all__ = [
+    "CASE",
+    "AnyCase",
+    "Bound",
+    "Bounds",
+    "Case",
+    "ScriptCase",
+    "WitnessRecord",
+    "parse_case",
+    "read_case",
+    "save_case",
+]
 
-SCHEMA_VERSION = 1
-NEEDED = ("schema_version", "id", "backend", "question", "verdict")
 
-#: One array for the value and one for each input's gradient (None where there is nothing to compare with).
-Arrays = tuple[np.ndarray | None, ...]
+class WitnessRecord(FrozenModel):
+    """What one leg says of the derivative along the question's directions, see `adjudge.oracle.legs.Witness`."""
+
+    leg: str
+    stance: Stance
+    derivative: Real
+    note: str = ""
+
+    @classmethod
+    def of(cls, witness: Witness) -> WitnessRecord:
+        """What a witness says."""
+        return cls(leg=witness.leg, stance=witness.stance, derivative=witness.said, note=witness.note)
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """What an answer can be held to without adjudge: ``|got - expected| <= allowance``, for the value and the gradients.
+class Bound(FrozenModel):
+    """What one array of an answer can be held to: ``|got - expected| <= allowance``.
 
     Parameters
     ----------
-    expected, allowance : tuple of ndarray or None
-        The value's first, then one an input. At a kink they say between which numbers a subgradient lies.
-    slope : tuple of ndarray or None
-        At a kink, where that is not enough: a direction among the gradients along which every subgradient is below ``most``.
-    most : float
-    tangent : tuple of ndarray
-        What the tangent should be, and its allowance, in a case about forward mode.
+    name : str
+        "value", "gradient of a", "tangent" or "hvp of a".
+    expected, allowance : ndarray
+        At a kink they say between which numbers a subgradient lies.
+    slope : ndarray, optional
+        At a kink where that is not enough: this array's part of a direction among the gradients along which every subgradient
+        is below `Bounds.most`.
     """
 
-    expected: Arrays = ()
-    allowance: Arrays = ()
-    slope: Arrays = ()
-    most: float = float("inf")
-    tangent: tuple[np.ndarray, ...] = ()
+    name: str
+    expected: ArrayField
+    allowance: ArrayField
+    slope: ArrayField | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        tree: dict[str, Any] = {"expected": _tree(self.expected), "allowance": _tree(self.allowance)}
-        tree |= {"slope": {**_tree(self.slope), "most": self.most}} if self.slope else {}
-        return tree | ({"tangent": [array_to_json(a) for a in self.tangent]} if self.tangent else {})
 
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any], count: int) -> Bounds:
-        """Read what `to_json` wrote, of a program with `count` inputs."""
-        expected, allowance, slope = (_arrays(tree.get(key), count) for key in ("expected", "allowance", "slope"))
-        most = float(tree["slope"]["most"]) if slope else float("inf")
-        tangent = tuple(array_from_json(t) for t in tree.get("tangent") or ())
-        if len(tangent) not in (0, 2):
-            raise ProgramError(f"'tangent' has {len(tangent)} arrays; it needs two, what is expected and the allowance")
-        return cls(expected, allowance, slope, most, tangent)
+class Bounds(FrozenModel):
+    """What the arrays of an answer can be held to without adjudge.
+
+    Parameters
+    ----------
+    rows : tuple of Bound
+        In the order in which the mode gives them: the value and one gradient per variable (vjp), the value and its tangent
+        (jvp), one product per variable (hvp). Empty where the truth is not known.
+    most : float, optional
+        See `Bound.slope`.
+    """
+
+    rows: tuple[Bound, ...] = ()
+    most: Real | None = None
+
+    @property
+    def slopes(self) -> list[np.ndarray]:
+        """The direction among the gradients that separates them from all subgradients; empty where there is none."""
+        return [row.slope for row in self.rows if row.slope is not None]
 
     @classmethod
     def of(cls, judgement: Judgement, finding: Finding | None) -> Bounds:
-        """What a judgement held an answer to; nothing where the truth is not known."""
+        """What a judgement held an answer to, in the mode that a finding is about; nothing where the truth is not known."""
         certificate = judgement.certificate
         if certificate.value is None:
             return cls()
-        names = ["value", *(f"gradient of {letter(n)}" for n in range(len(certificate.gradients)))]
-        truths = [certificate.value, *certificate.gradients]
-        expected: list[np.ndarray | None] = [None if e is None else e.nearest for e in truths]
-        allowance: list[np.ndarray | None] = [
-            None if e is None else _about_nearest(e, finding if finding and finding.where == name else None)
-            for name, e in zip(names, truths, strict=True)
-        ]
-        if finding is not None and finding.where == "tangent":
-            truth = next(iter(MODES["jvp"].certify(certificate).arrays), None)
-            about = () if truth is None else (truth.nearest, _about_nearest(truth, finding))
-            return cls(tuple(expected), tuple(allowance), tangent=about)
-        if not certificate.kink:
-            return cls(tuple(expected), tuple(allowance))
-        for n in (n for n, e in enumerate(certificate.gradients) if e is not None):
-            ends = np.stack([v[n].nearest for v in certificate.vertices])  # type: ignore[union-attr]
-            room = np.max([v[n].allowance for v in certificate.vertices], axis=0)  # type: ignore[union-attr]
-            expected[n + 1] = (ends.max(0) + ends.min(0)) / 2
-            allowance[n + 1] = (ends.max(0) - ends.min(0)) / 2 + room
-        return cls(tuple(expected), tuple(allowance), *_separation(judgement))
+
+        def bound(name: str, truth: Any) -> Bound:
+            about = finding if finding is not None and finding.where == name else None
+            return Bound(name=name, expected=truth.nearest, allowance=_about_nearest(truth, about))
+
+        program, mode = judgement.question.program, MODES[finding.mode if finding is not None else "vjp"]
+        arrays = zip(mode.places(program), mode.certify(certificate).arrays, strict=False)
+        rows = [bound(name, truth) for name, truth in arrays if truth is not None]
+        if mode.name == "jvp" and rows:
+            rows.insert(0, bound("value", certificate.value))
+        if mode.directed or not certificate.kink:
+            return cls(rows=tuple(rows))
+        kink = Subdifferential(certificate)
+        separation = kink.separation(kink.shown(judgement.gradients)) if judgement.gradients else None
+        for place, n in enumerate(program.variables, 1):
+            low, high = kink.vertices[n].min(0), kink.vertices[n].max(0)
+            about = {"expected": (low + high) / 2, "allowance": (high - low) / 2 + kink.allowances[n].max(0)}
+            about["slope"] = None if separation is None else separation.slope.get(n)
+            rows[place] = rows[place].model_copy(update=about)
+        return cls(rows=tuple(rows), most=None if separation is None else separation.most)
 
 
 def _about_nearest(truth: Any, finding: Finding | None) -> np.ndarray:
@@ -100,173 +126,96 @@ def _about_nearest(truth: Any, finding: Finding | None) -> np.ndarray:
     return np.asarray(truth.allowance + side * np.abs(truth.residual))
 
 
-def _separation(judgement: Judgement) -> tuple[Arrays, float]:
-    """A direction along which the gradients lie beyond the hull of the one-sided ones; empty where they do not."""
-    certificate, got = judgement.certificate, judgement.gradients
-    shapes = {n: np.shape(e.nearest) for n, e in enumerate(certificate.gradients) if e is not None}
-    if len(got) != len(certificate.gradients) or any(np.shape(got[n]) != shape for n, shape in shapes.items()):
-        return (), float("inf")
-
-    def row(arrays: Any) -> np.ndarray:
-        return np.concatenate([np.zeros(0), *(np.asarray(arrays[n], np.float64).reshape(-1) for n in shapes)])
-
-    corners = np.stack([row([None if e is None else e.nearest for e in v]) for v in certificate.vertices])
-    room = np.max([row([None if e is None else e.allowance for e in v]) for v in certificate.vertices], axis=0)
-    target = row(got)
-    if not target.size or not np.isfinite(target).all() or not np.isfinite(room).all():
-        return (), float("inf")
-    from scipy.optimize import linprog  # takes half a second to load, and is seldom needed
-
-    # Maximise w.target - most - |w|.room over w = p - q, each part of it between 0 and 1, with w.corner <= most for all.
-    found = linprog(
-        np.concatenate([room - target, room + target, [1.0]]),
-        A_ub=np.concatenate([corners, -corners, -np.ones((len(corners), 1))], axis=1),
-        b_ub=np.zeros(len(corners)),
-        bounds=[(0, 1)] * (2 * target.size) + [(None, None)],
-    )
-    w = found.x[: target.size] - found.x[target.size : -1]
-    most = float((corners @ w).max() + np.abs(w) @ room)
-    if w @ target <= most:
-        return (), float("inf")
-    parts: list[np.ndarray | None] = [None] * (1 + len(got))
-    place = 0
-    for n, shape in shapes.items():
-        size = math.prod(shape)
-        parts[n + 1] = w[place : place + size].reshape(shape)
-        place += size
-    return tuple(parts), most
-
-
-def _tree(arrays: Arrays) -> dict[str, Any]:
-    value, *gradients = [None if a is None else array_to_json(a) for a in arrays] or [None]
-    return {"value": value, "gradients": gradients}
-
-
-def _arrays(tree: Any, count: int) -> Arrays:
-    if tree is None or (tree.get("value") is None and not any(tree["gradients"])):
-        return ()
-    found = tuple(None if t is None else array_from_json(t) for t in (tree["value"], *tree["gradients"]))
-    if len(found) != count + 1:
-        raise ProgramError(f"{len(found) - 1} arrays for the gradients of {count} inputs")
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A question, and what was said of a backend's answer to it.
+class Case(FrozenModel):
+    """A question, and how a backend's answer to it was judged.
 
     Parameters
     ----------
     id : str
     backend : str
         The name of the backend that was judged.
-    question : Question
+    spec : str
+        What the user typed to name the backend; its name where nobody did.
+    versions : mapping
+        Package name to version, the library under test first.
     verdict : str
+    mode : str
+        The mode that is to blame: "vjp", "jvp" or "hvp".
     blamed : str or None
         The op to blame, or "accumulation".
     where, reason : str
         As in `adjudge.oracle.judge.Finding`.
+    question : Question
     bounds : Bounds
-    versions : mapping
-        Package name to version, the library under test first.
-    witnesses : tuple of mappings
-        What every leg said: leg, stance, said, note.
-    spec : str
-        What the user typed to name the backend.
+    witnesses : tuple of WitnessRecord
+        What every leg says.
     """
 
+    kind: Literal["program"] = "program"
+    schema_version: Literal[2] = SCHEMA_VERSION
     id: str
     backend: str
-    question: Question
-    verdict: str
+    spec: str = ""
+    versions: dict[str, str] = {}
+    verdict: Verdict
+    mode: str = "vjp"
     blamed: str | None = None
     where: str = ""
     reason: str = ""
-    bounds: Bounds = field(default_factory=Bounds)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    witnesses: tuple[Mapping[str, Any], ...] = ()
-    spec: str = ""
+    question: QuestionField
+    bounds: Bounds = Bounds()
+    witnesses: tuple[WitnessRecord, ...] = ()
+
+    @field_validator("question")
+    @classmethod
+    def _of_known_ops(cls, question: Question) -> Question:
+        for op in question.program.ops:
+            if op not in OPS:
+                raise ProgramError(str(UnknownOp(op)))
+        return question
 
     @classmethod
     def of(
         cls, judgement: Judgement, backend: str, versions: Mapping[str, str], *, finding: Finding | None = None,
-        blamed: str | None = None, witnesses: Iterable[Witness] = (),
+        blamed: str | None = None, witnesses: Iterable[Witness] = (), spec: str = "",
     ) -> Case:  # fmt: skip
         """The case of one judgement: of its gravest finding unless another is given."""
         worst = finding or judgement.worst
         return cls(
-            judgement.question.id, backend, judgement.question, worst.verdict if worst else judgement.verdict, blamed,
-            worst.where if worst else "", worst.reason if worst else "",
-            Bounds.of(judgement, worst), dict(versions), tuple(w.to_json() for w in witnesses),
-        )  # fmt: skip
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`."""
-        tree = {
-            "schema_version": SCHEMA_VERSION,
-            "id": self.id,
-            "backend": self.backend,
-            "spec": self.spec or self.backend,
-            "versions": dict(self.versions),
-            "verdict": self.verdict,
-            "blamed": self.blamed,
-            "where": self.where,
-            "reason": self.reason,
-            "question": self.question.to_json(),
-            **self.bounds.to_json(),
-            "witnesses": list(self.witnesses),
-        }
-        return dict(plain(tree))
-
-    @classmethod
-    def from_json(cls, tree: Any) -> Case:
-        """Read what `to_json` wrote.
-
-        Raises
-        ------
-        ProgramError
-            Naming the first thing that is missing or makes no sense.
-        """
-        if not isinstance(tree, Mapping):
-            raise ProgramError(f"a case is a JSON object, not {_kind(tree)}")
-        for key in NEEDED:
-            if key not in tree:
-                raise ProgramError(f"the case lacks {key!r}; it needs {', '.join(NEEDED)}")
-        if tree["schema_version"] != SCHEMA_VERSION:
-            raise ProgramError(f"the case has schema version {tree['schema_version']}; this adjudge reads {SCHEMA_VERSION}")
-        for key, kind in (("id", str), ("backend", str), ("verdict", str), ("question", Mapping)):
-            if not isinstance(tree[key], kind):
-                raise ProgramError(f"{key!r} is {'text' if kind is str else 'an object'} in a case, not {_kind(tree[key])}")
-        if tree["verdict"] not in VERDICTS:
-            raise ProgramError(f"verdict {tree['verdict']!r} is not one of {', '.join(VERDICTS)}")
-        question = Question.from_json(tree["question"])
-        for op in question.program.ops:
-            if op not in OPS:
-                raise ProgramError(str(UnknownOp(op)))
-        try:
-            bounds = Bounds.from_json(tree, len(question.program.inputs))
-        except ProgramError:
-            raise
-        except (LookupError, TypeError, ValueError, AttributeError) as problem:
-            raise ProgramError(f"what the case expects cannot be read: {type(problem).__name__}: {problem}") from problem
-        return cls(
-            tree["id"], tree["backend"], question, tree["verdict"], tree.get("blamed"),
-            str(tree.get("where", "")), str(tree.get("reason", "")), bounds,
-            dict(tree.get("versions") or {}), tuple(tree.get("witnesses") or ()), str(tree.get("spec") or tree["backend"]),
+            id=judgement.question.id, backend=backend, spec=spec or backend, versions=dict(versions),
+            verdict=worst.verdict if worst else judgement.verdict, mode=worst.mode if worst else "vjp", blamed=blamed,
+            where=worst.where if worst else "", reason=worst.reason if worst else "", question=judgement.question,
+            bounds=Bounds.of(judgement, worst), witnesses=tuple(map(WitnessRecord.of, witnesses)),
         )  # fmt: skip
 
 
-def case_from_json(tree: Any) -> Case | HistoryCase:
-    """A case of either kind: about a question, or a history of tensors."""
-    return HistoryCase.from_json(tree) if isinstance(tree, Mapping) and "history" in tree else Case.from_json(tree)
+AnyCase = Annotated[Case | ScriptCase, Field(discriminator="kind")]
+CASE: TypeAdapter[Case | ScriptCase] = TypeAdapter(AnyCase)
 
 
-def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
-    return kinds.get(type(value), "null")
+def parse_case(text: str) -> Case | ScriptCase:
+    """A case of either kind from its JSON.
+
+    Raises
+    ------
+    ProgramError
+        Naming the first thing that is missing or makes no sense.
+    """
+    try:
+        tree = json.loads(text)
+    except ValueError as problem:
+        raise ProgramError(f"it is not JSON: {problem}") from problem
+    if not isinstance(tree, dict):
+        raise ProgramError(f"a case must be an object, not {'a list' if isinstance(tree, list) else repr(tree)}")
+    if (version := tree.get("schema_version", SCHEMA_VERSION)) != SCHEMA_VERSION:
+        raise ProgramError(f"the case has schema version {version}; this adjudge reads version {SCHEMA_VERSION}")
+    try:
+        return CASE.validate_json(text)
+    except ValidationError as problem:
+        raise ProgramError(describe(problem, AnyCase)) from problem
 
 
-def read_case(path: Path) -> Case | HistoryCase:
+def read_case(path: Path) -> Case | ScriptCase:
     """Read a case file.
 
     Raises
@@ -275,21 +224,20 @@ def read_case(path: Path) -> Case | HistoryCase:
         Naming the file, and what is wrong with it.
     """
     try:
-        tree = json.loads(path.read_text("utf-8"))
-    except OSError as problem:
-        raise ProgramError(f"case {path} cannot be read: {problem.strerror}") from problem
-    except ValueError as problem:
-        raise ProgramError(f"case {path} is not JSON: {problem}") from problem
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ProgramError(f"case {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
     try:
-        return case_from_json(tree)
+        return parse_case(text)
     except ProgramError as problem:
         raise ProgramError(f"case {path}: {problem}") from problem
 
 
-def write_case(folder: Path, case: Case | HistoryCase, script: str | None) -> None:
-    """Write ``ID.json`` and, where there is one, ``ID.py``."""
+def save_case(folder: Path, case: Case | ScriptCase, script: str | None) -> None:
+    """Write ``ID.json``, one line per field, and ``ID.py`` where there is a script."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in case.to_json().items()]
+    fields = case.model_dump(mode="json")
+    lines = [f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in fields.items()]
     (folder / f"{case.id}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
     if script is not None:
         (folder / f"{case.id}.py").write_text(script, "utf-8")

@@ -7,14 +7,13 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..oracle.protocol import Backend
+from .models import Environment
 
 __all__ = ["commit_of", "cpu", "environment"]
 
@@ -35,26 +34,25 @@ def commit_of(backend: Backend) -> str:
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "") if head.returncode == 0 else ""
 
 
-def environment() -> Mapping[str, Any]:
+def environment() -> Environment:
     """Where a run took place."""
     threads = {k: v for k in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS") if (v := os.environ.get(k))}
     blas = np.show_config(mode="dicts")
-    return {
-        "cpu": cpu(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "blas": str(blas.get("Build Dependencies", {}).get("blas", {}).get("name", "")) if isinstance(blas, dict) else "",
-    }
+    return Environment(
+        cpu=cpu(),
+        python=platform.python_version(),
+        numpy=np.__version__,
+        platform=platform.platform(),
+        machine=platform.machine(),
+        cores=os.cpu_count(),
+        threads=threads,
+        blas=str(blas.get("Build Dependencies", {}).get("blas", {}).get("name", "")) if isinstance(blas, dict) else "",
+    )
 
 
 def cpu() -> str:
     """The processor's model name."""
     with suppress(OSError):
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
-        if found:
-            return found[1].strip()
+        if model := re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE):
+            return model[1].strip()
     return platform.processor() or platform.machine()

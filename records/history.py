@@ -1,7 +1,7 @@
-"""The history: what every run came to, one line of JSON a run, and an index for questions, made from those lines.
+"""The history: the result of every run, one line of JSON per run, and an index for questions, made from those lines.
 
 A history is a folder. ``runs.ndjson`` is the source: it only ever grows, and many processes may append to it at once.
-``index.sqlite`` is derived from it, and made anew whenever it does not fit; anybody may ask it in SQL.
+``index.sqlite`` is derived from it, and rebuilt whenever it does not fit; anybody may query it in SQL.
 """
 
 from __future__ import annotations
@@ -10,26 +10,42 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from filelock import FileLock, Timeout
+from pydantic import Field, TypeAdapter, ValidationError
 
-from .records import SCHEMA_VERSION, Record, plain, summarise
+from .fields import FrozenModel, Real, describe
+from .models import (
+    SCHEMA_VERSION,
+    BenchRun,
+    CheckRun,
+    EndRecord,
+    Environment,
+    RatioRecord,
+    Record,
+    TimingRecord,
+    UntimedRecord,
+)  # fmt: skip
 from .sentences import failure_sentence
+from .summary import Summary
 
-__all__ = ["HISTORY", "Finding", "History", "HistoryError", "Machine", "Seen", "Series", "Timed", "append", "entry", "history"]
+__all__ = [
+    "BenchLine", "CheckLine", "History", "HistoryError", "Machine", "PastRun", "PastTiming", "Series", "Sighting",
+    "append_history", "history",
+]  # fmt: skip
 
-#: Where the history is unless told otherwise.
-HISTORY = Path(".adjudge/history")
 RUNS, INDEX, TORN, LOCK = "runs.ndjson", "index.sqlite", "torn.ndjson", ".lock"
-#: A writer waits so many seconds for the others.
+#: How many seconds a writer waits for the others.
 PATIENCE = 60.0
-#: The layout of the index; one of another layout is made anew.
+#: The layout of the index; one of another layout is rebuilt.
 LAYOUT = 1
+#: The columns of a finding, as `Sighting` has them.
+FINDING = ("op", "verdict", "place", "known", "case", "sentence")
 
 TABLES = """
 CREATE TABLE source (layout INTEGER, bytes INTEGER, lines INTEGER, digest TEXT);
@@ -54,97 +70,143 @@ class HistoryError(ValueError):
 # -- one run as one line -------------------------------------------------------------------------------------------------------
 
 
-def entry(records: Sequence[Record]) -> dict[str, Any]:
-    """What a history keeps of a run.
+class OpState(FrozenModel):
+    """What a run of `adjudge check` says about one op; errors in units in the last place, of the worst dtype."""
 
-    Parameters
-    ----------
-    records : sequence of dict
-        A run's records in order, of `adjudge check` or of `adjudge bench`; the first is of kind "run".
-
-    Returns
-    -------
-    dict
-        Of kind "conformance": states, counts and accuracy (in units in the last place) by op, and findings. Of kind "bench":
-        the timings (seconds, bytes, multiply-adds counted as two) and what a gate compared.
-    """
-    header = records[0]
-    common = {"schema_version": SCHEMA_VERSION, **{key: header.get(key, "") for key in ("run", "started", "adjudge")}}
-    common["environment"] = header.get("environment", {})
-    if header.get("what") == "bench":
-        end = next((r for r in records if r["kind"] == "end"), {})
-        parts = {
-            name: [{k: v for k, v in r.items() if k != "kind"} for r in records if r["kind"] == kind]
-            for name, kind in (("timings", "timing"), ("untimed", "untimed"), ("ratios", "ratio"))
-        }
-        partial = bool(end.get("interrupted", not end))
-        return {
-            "kind": "bench",
-            **common,
-            "gate": header.get("gate"),
-            "partial": partial,
-            "seconds": end.get("seconds"),
-            **parts,
-        }
-    found = summarise(records)
-    strict = bool(header.get("strict_accuracy"))
-    told = {key: header.get(key, "") for key in ("backend", "versions", "profile", "seed", "commit")}
-    ops = {
-        op: {
-            "state": row.state, "judged": row.judged,
-            "median_ulp": max((g.median for g in row.gauges.values()), default=None),
-            "worst_ulp": max((g.worst for g in row.gauges.values()), default=None),
-        }
-        for op, row in found.rows.items()
-    }  # fmt: skip
-    return {
-        "kind": "conformance", **common, **told, "status": found.status(strict), "partial": found.partial,
-        "judged": found.judged, "seconds": found.end.get("seconds"), "ops": ops,
-        "findings": [*_new(found.new_failures, str(told["backend"])), *_known(found.ledger)],
-    }  # fmt: skip
+    state: str
+    judged: int
+    median_ulp: Real | None
+    worst_ulp: Real | None
 
 
-def _new(failures: Iterable[Record], backend: str) -> Iterator[dict[str, Any]]:
-    for f in failures:
-        yield {
-            "op": f.get("blamed") or f["op"], "verdict": f["verdict"], "place": f.get("where", ""), "known": None,
-            "case": dict(f.get("case") or {}).get("id"), "sentence": failure_sentence(f, backend),
+class Sighting(FrozenModel):
+    """Something that failed in a run; `known` is the ledger entry that explains it, if one does."""
+
+    op: str
+    verdict: str
+    place: str
+    known: str | None
+    case: str | None
+    sentence: str
+
+    @property
+    def key(self) -> str:
+        """What makes it the same in another run."""
+        return self.known or " ".join((self.op, self.verdict, self.place))
+
+
+class _Line(FrozenModel):
+    schema_version: Literal[2] = SCHEMA_VERSION
+    run: str
+    started: str
+    adjudge: str
+    environment: Environment
+    partial: bool
+    seconds: float | None
+
+
+class CheckLine(_Line):
+    """A run of `adjudge check` in the history: states of ops, counts, and what failed."""
+
+    kind: Literal["conformance"] = "conformance"
+    backend: str
+    versions: dict[str, str]
+    profile: str
+    seed: int | None
+    commit: str
+    status: int
+    judged: int
+    ops: dict[str, OpState]
+    findings: tuple[Sighting, ...]
+
+    @classmethod
+    def of(cls, summary: Summary) -> CheckLine:
+        """What a history keeps of a run."""
+        header = summary.header
+        ops = {
+            op: OpState(
+                state=row.state, judged=row.judged,
+                median_ulp=max((a.median for a in row.accuracy.values()), default=None),
+                worst_ulp=max((a.worst for a in row.accuracy.values()), default=None),
+            )
+            for op, row in summary.ops.items()
         }  # fmt: skip
+        return cls(
+            **_common(header), partial=summary.partial, seconds=summary.end.seconds if summary.end else None,
+            backend=header.backend, versions=header.versions, profile=header.profile, seed=header.seed, commit=header.commit,
+            status=summary.status(header.strict_accuracy), judged=summary.judged, ops=ops,
+            findings=(*_new(summary), *_known(summary)),
+        )  # fmt: skip
 
 
-def _known(ledger: Iterable[Record]) -> Iterator[dict[str, Any]]:
-    for r in ledger:
-        if r["state"] != "not judged":
-            yield {
-                "op": r.get("op", ""), "verdict": r.get("verdict", ""), "place": r["state"], "known": r["id"], "case": None,
-                "sentence": r.get("reason", ""),
-            }  # fmt: skip
+class BenchLine(_Line):
+    """A run of `adjudge bench` in the history: its timings, and what a gate compared."""
+
+    kind: Literal["bench"] = "bench"
+    gate: float | None
+    timings: tuple[TimingRecord, ...]
+    untimed: tuple[UntimedRecord, ...]
+    ratios: tuple[RatioRecord, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> BenchLine:
+        """What a history keeps of a run, given its records."""
+        header = records[0]
+        assert isinstance(header, BenchRun)
+        end = next((r for r in records if isinstance(r, EndRecord)), None)
+        return cls(
+            **_common(header), partial=end is None or end.interrupted, seconds=end.seconds if end else None, gate=header.gate,
+            timings=tuple(r for r in records if isinstance(r, TimingRecord)),
+            untimed=tuple(r for r in records if isinstance(r, UntimedRecord)),
+            ratios=tuple(r for r in records if isinstance(r, RatioRecord)),
+        )  # fmt: skip
 
 
-def _machine(environment: Mapping[str, Any]) -> tuple[str, str]:
+def _common(header: CheckRun | BenchRun) -> dict[str, Any]:
+    return {key: getattr(header, key) for key in ("run", "started", "adjudge", "environment")}
+
+
+def _new(summary: Summary) -> Iterator[Sighting]:
+    for f in summary.failures:
+        yield Sighting(
+            op=f.blamed or f.op, verdict=f.verdict, place=f.where or "", known=None, case=f.case.id,
+            sentence=failure_sentence(f, summary.header.backend),
+        )  # fmt: skip
+
+
+def _known(summary: Summary) -> Iterator[Sighting]:
+    for r in summary.ledger:
+        if r.state != "not judged":
+            yield Sighting(op=r.op, verdict=r.verdict or "", place=r.state, known=r.id, case=None, sentence=r.reason)
+
+
+Line = Annotated[CheckLine | BenchLine, Field(discriminator="kind")]
+LINE: TypeAdapter[CheckLine | BenchLine] = TypeAdapter(Line)
+
+
+def _machine(environment: Environment) -> tuple[str, str]:
     """A machine's key and its name: processor, number of cores, kind of system; not what can be updated."""
-    system = str(environment.get("platform", "")).partition("-")[0]
-    processor = environment.get("cpu") or environment.get("machine") or "unknown processor"
-    cores = f"{environment.get('cores') or '?'} cores"
-    label = ", ".join(filter(None, (str(processor), cores, f"{environment.get('machine', '')} {system}".strip())))
+    system = environment.platform.partition("-")[0]
+    processor = environment.cpu or environment.machine or "unknown processor"
+    label = ", ".join(filter(None, (processor, f"{environment.cores or '?'} cores", f"{environment.machine} {system}".strip())))
     return hashlib.blake2s(label.encode(), digest_size=4).hexdigest(), label
 
 
-def _setting(environment: Mapping[str, Any]) -> str:
-    """What else decides how fast a machine is: the BLAS that NumPy is built with, and the bounds of its threads."""
-    bounds = sorted(set(map(str, environment.get("threads", {}).values())))
+def _setting(environment: Environment) -> str:
+    """What else decides how fast a machine is: the BLAS that NumPy is built with, and the limits on its threads."""
+    bounds = sorted(set(environment.threads.values()))
     threads = f"{' or '.join(bounds)} thread{'' if bounds == ['1'] else 's'}" if bounds else "threads not bounded"
-    return f"{environment.get('blas') or 'unknown BLAS'}, {threads}"
+    return f"{environment.blas or 'unknown BLAS'}, {threads}"
 
 
-def _versions(versions: Mapping[str, Any]) -> str:
+def _versions(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 # -- writing -------------------------------------------------------------------------------------------------------------------
 
 
-def append(folder: Path, records: Sequence[Record]) -> list[str]:
+def append_history(folder: Path, line: CheckLine | BenchLine) -> list[str]:
     """Append a run to a history; any number of processes may do so at once.
 
     A last line without its end, left by a writer that was stopped, is mended first: what is whole gets its end, what is not is
@@ -154,26 +216,25 @@ def append(folder: Path, records: Sequence[Record]) -> list[str]:
     ----------
     folder : Path
         Made where it is not there.
-    records : sequence of dict
-        As `entry` takes them.
+    line : CheckLine or BenchLine
 
     Returns
     -------
     list of str
-        What is to be said: a sentence if a line was mended.
+        Notes for the user: a sentence if a line was mended.
 
     Raises
     ------
     HistoryError
-        If the history cannot be written, or is none of ours.
+        If the history cannot be written, or adjudge did not write it.
     """
-    line = json.dumps(plain(entry(records)), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    data = line.model_dump_json().encode() + b"\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
             notes = _mended(folder)
             with open(folder / RUNS, "ab") as file, closing(_index(folder)) as index:
-                file.write(line)
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
                 _fill(index, folder)
@@ -193,12 +254,12 @@ def _locked(folder: Path) -> Iterator[None]:
             yield
     except Timeout as problem:
         raise HistoryError(
-            f"the history in {folder} is held by another process for more than {PATIENCE:.0f} s; see who has {LOCK} there"
+            f"the history in {folder} has been locked by another process for {PATIENCE:.0f} s; see who holds {LOCK} there"
         ) from problem
 
 
 def _mended(folder: Path) -> list[str]:
-    """Give the last line its end, or move it away, where a writer was stopped in the midst of it; what was done."""
+    """Finish the last line, or move it away, where a writer was stopped in the middle of it; what was done."""
     file = folder / RUNS
     if not file.exists():
         return []
@@ -254,7 +315,7 @@ def _opened(place: Path | str, folder: Path) -> sqlite3.Connection:
 
 
 def _fill(database: sqlite3.Connection, folder: Path) -> None:
-    """Bring a database up to date: what is new is added, and where it does not fit its source it is made anew."""
+    """Bring a database up to date: add what is new, and rebuild it where it does not fit its source."""
     data, _ = _parted((folder / RUNS).read_bytes())
     done, lines = _covered(database, data)
     if done == len(data) and lines:
@@ -291,69 +352,62 @@ def _emptied(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
-def _read(line: bytes, folder: Path, number: int) -> dict[str, Any]:
+def _read(text: bytes, folder: Path, number: int) -> CheckLine | BenchLine:
     where = f"{folder / RUNS}, line {number}"
     try:
-        found: dict[str, Any] = json.loads(line)
-        kind, version = found["kind"], found["schema_version"]
+        tree = json.loads(text)
+        kind, version = tree["kind"], tree["schema_version"]
     except (ValueError, KeyError, TypeError) as problem:
-        raise HistoryError(
-            f"{where} is no run of a history: it needs a JSON object with a 'kind' and a 'schema_version'"
-        ) from problem
+        raise HistoryError(f"{where} is no run: it needs a JSON object with a 'kind' and a 'schema_version'") from problem
     if version != SCHEMA_VERSION or kind not in ("conformance", "bench"):
-        said = f"kind {kind!r} and schema version {version}"
-        raise HistoryError(f"{where} is of {said}; this adjudge reads conformance and bench of version {SCHEMA_VERSION}")
-    return found
-
-
-def _add(database: sqlite3.Connection, number: int, run: Mapping[str, Any]) -> None:
-    """Put one run into the tables; a run that is there already is not put in twice."""
+        raise HistoryError(
+            f"{where} is of kind {kind!r} and schema version {version}; "
+            f"this adjudge reads conformance and bench of version {SCHEMA_VERSION}"
+        )
     try:
-        place = run["environment"]
-        row = (
-            number, run["run"], run["kind"], run["started"], *_machine(place), _setting(place), run["adjudge"],
-            run.get("backend", ""), run.get("profile", ""), _versions(run.get("versions", {})), run.get("status"),
-            bool(run["partial"]), run.get("judged"), run["seconds"],
-        )  # fmt: skip
-        if not database.execute(f"INSERT OR IGNORE INTO runs VALUES ({_blanks(row)})", row).rowcount:
-            return
-        rows: dict[str, list[tuple[Any, ...]]] = {
-            "timings": [
-                (
-                    number, t["backend"], _versions(t["versions"]), t["op"], t["case"], t["layout"], t["dtype"], t["total_s"],
-                    t["total_s_low"], t["total_s_high"], t["forward_s"], t["flops"], t["peak_bytes"], t["compile_s"],
-                )
-                for t in run.get("timings", ())
-            ],
-            "states": [
-                (number, op, o["state"], o["judged"], _real(o["median_ulp"]), _real(o["worst_ulp"]))
-                for op, o in run.get("ops", {}).items()
-            ],
-            "findings": [
-                (number, *(f[key] for key in ("op", "verdict", "place", "known", "case", "sentence")))
-                for f in run.get("findings", ())
-            ],
-        }  # fmt: skip
-    except (KeyError, TypeError, AttributeError, ValueError) as problem:
-        raise HistoryError(f"line {number} of the history lacks {problem}: it is no run that adjudge wrote") from problem
-    for table, some in rows.items():
-        if some:
-            database.executemany(f"INSERT INTO {table} VALUES ({_blanks(some[0])})", some)
+        return LINE.validate_json(text)
+    except ValidationError as problem:
+        raise HistoryError(f"{where}: {describe(problem, Line)}") from problem
+
+
+def _add(database: sqlite3.Connection, number: int, run: CheckLine | BenchLine) -> None:
+    """Put one run into the tables; a run that is there already is not put in twice."""
+    about: tuple[str, str, str, int | None, int | None] = ("", "", "", None, None)
+    if isinstance(run, CheckLine):
+        about = run.backend, run.profile, _versions(run.versions), run.status, run.judged
+    backend, profile, versions, status, judged = about
+    row = (
+        number, run.run, run.kind, run.started, *_machine(run.environment), _setting(run.environment), run.adjudge, backend,
+        profile, versions, status, run.partial, judged, run.seconds,
+    )  # fmt: skip
+    if not database.execute(f"INSERT OR IGNORE INTO runs VALUES ({_blanks(row)})", row).rowcount:
+        return
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    if isinstance(run, BenchLine):
+        rows["timings"] = [
+            (
+                number, t.backend, _versions(t.versions), t.op, t.case, t.layout, t.dtype, t.total_s, t.total_s_low,
+                t.total_s_high, t.forward_s, t.flops, t.peak_bytes, t.compile_s,
+            )
+            for t in run.timings
+        ]  # fmt: skip
+    else:
+        rows["states"] = [(number, op, o.state, o.judged, o.median_ulp, o.worst_ulp) for op, o in run.ops.items()]
+        rows["findings"] = [(number, f.op, f.verdict, f.place, f.known, f.case, f.sentence) for f in run.findings]
+    for table, lines in rows.items():
+        if lines:
+            database.executemany(f"INSERT INTO {table} VALUES ({_blanks(lines[0])})", lines)
 
 
 def _blanks(row: Sequence[Any]) -> str:
     return ", ".join("?" * len(row))
 
 
-def _real(number: Any) -> float | None:
-    return None if number is None else float(number)
-
-
 # -- reading -------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Timed:
+class PastTiming:
     """One timing: the run's number and start, versions, and seconds for forward and backward with a 95 % interval."""
 
     number: int
@@ -376,29 +430,12 @@ class Series:
     layout: str
     dtype: str
     setting: str
-    points: tuple[Timed, ...]
+    points: tuple[PastTiming, ...]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What failed in a run; `known` is the ledger entry that explains it, if one does."""
-
-    op: str
-    verdict: str
-    place: str
-    known: str | None
-    case: str | None
-    sentence: str
-
-    @property
-    def key(self) -> str:
-        """What makes it the same finding in another run."""
-        return self.known or " ".join((self.op, self.verdict, self.place))
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One run of conformance: which state every op was in, and what failed."""
+class PastRun:
+    """One run of `adjudge check`: which state every op was in, and what failed."""
 
     number: int
     started: str
@@ -408,7 +445,7 @@ class Seen:
     partial: bool
     judged: int
     states: Mapping[str, str]
-    findings: tuple[Finding, ...]
+    findings: tuple[Sighting, ...]
 
 
 @dataclass(frozen=True)
@@ -428,7 +465,7 @@ class History:
     ----------
     database : Connection
     notes : list of str
-        What is to be said of its source.
+        Remarks on its source.
     """
 
     database: sqlite3.Connection
@@ -447,23 +484,23 @@ class History:
                 versions = "; ".join(v for (v,) in timed) or "nothing timed"
             what = f"check of {backend}, {profile}: {judged} judged" if kind == "conformance" else "bench"
             runs.setdefault((machine, label), []).append((started, f"{what} ({versions})"))
-        return [Machine(key, label, tuple(reversed(some))) for (key, label), some in runs.items()]
+        return [Machine(key, label, tuple(reversed(done))) for (key, label), done in runs.items()]
 
     def series(self, machine: str) -> list[Series]:
         """Every series of timings of a machine; settings are not mixed."""
-        found: dict[tuple[str, str, str, str, str, str], list[Timed]] = {}
+        timings: dict[tuple[str, str, str, str, str, str], list[PastTiming]] = {}
         query = """
             SELECT t.backend, op, kase, layout, dtype, setting,
                 t.number, started, t.versions, adjudge, total_s, low_s, high_s, flops
             FROM timings t JOIN runs USING (number) WHERE machine = ? ORDER BY started, t.number, t.rowid
         """
         for row in self.database.execute(query, (machine,)):
-            found.setdefault(row[:6], []).append(Timed(*row[6:]))
-        return [Series(*key, points=tuple(points)) for key, points in found.items()]
+            timings.setdefault(row[:6], []).append(PastTiming(*row[6:]))
+        return [Series(*key, points=tuple(points)) for key, points in timings.items()]
 
-    def seen(self, machine: str) -> dict[tuple[str, str], list[Seen]]:
+    def conformance(self, machine: str) -> dict[tuple[str, str], list[PastRun]]:
         """The runs of conformance of a machine by backend and profile, oldest first."""
-        found: dict[tuple[str, str], list[Seen]] = {}
+        runs: dict[tuple[str, str], list[PastRun]] = {}
         query = """
             SELECT backend, profile, number, started, adjudge, versions, status, partial, judged FROM runs
             WHERE machine = ? AND kind = 'conformance' ORDER BY started, number
@@ -474,10 +511,10 @@ class History:
             failed = self.database.execute(
                 "SELECT op, verdict, place, known, kase, sentence FROM findings WHERE number = ? ORDER BY rowid", (number,)
             )
-            findings = tuple(Finding(*f) for f in failed)
-            one = Seen(number, started, adjudge, versions, status, bool(partial), judged, states, findings)
-            found.setdefault((backend, profile), []).append(one)
-        return found
+            findings = tuple(Sighting(**dict(zip(FINDING, f, strict=True))) for f in failed)
+            run = PastRun(number, started, adjudge, versions, status, bool(partial), judged, states, findings)
+            runs.setdefault((backend, profile), []).append(run)
+        return runs
 
 
 @contextmanager
@@ -492,7 +529,7 @@ def history(folder: Path) -> Iterator[History]:
     Raises
     ------
     HistoryError
-        If there is none, or a line of it is none of ours.
+        If there is none, or adjudge did not write a line of it.
     """
     if not (folder / RUNS).is_file():
         raise HistoryError(f"there is no history in {folder}; `adjudge check` and `adjudge bench` write one")

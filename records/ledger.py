@@ -1,12 +1,12 @@
 """The ledger: known deviations of a backend, as data, each with a stored case; strict both ways.
 
-A ledger is a TOML file with one ``[[entry]]`` a deviation::
+A ledger is a TOML file with one ``[[entry]]`` per deviation::
 
     [[entry]]
     id = "tanh-saturated"
     op = "tanh"                       # the op that is blamed; a list of ops, or "*" for any
     verdict = "lossy"                 # or a list of verdicts
-    where = "gradient"                # or "value", "program", "input", or a list of them
+    where = "gradient"                # or "value", "tangent", "hvp", "program", …, or a list
     reason = "the rule computes 1 - tanh(x)**2"
     proof = "the textbook formula cancels from |x| = 5 on"
     found = 2026-01-31
@@ -16,123 +16,223 @@ A ledger is a TOML file with one ``[[entry]]`` a deviation::
 
 An entry explains a failure if its op, verdict and where are the failure's, and every condition in ``when`` holds. Its case is
 written in the entry as above (a program, and a ``cotangent`` unless that is all ones), or stands in a case file named after the
-entry, ``NAME/ID.json`` beside ``NAME.toml``. What a backend's tensors do otherwise stands in a ledger of its own beside it,
+entry, ``NAME/ID.json`` beside ``NAME.toml``. Where a backend's tensors differ stands in a ledger of its own beside it,
 ``NAME.semantics.toml``: see `adjudge.records.divergences`.
 """
 
 from __future__ import annotations
 
-import re
+import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from ..oracle.certificate import as_question
+from ..oracle.dtypes import FLOATS
 from ..oracle.judge import FAILING
 from ..oracle.lockstep import Divergence
 from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
 from ..oracle.reference import OPS, UnknownOp
 from .case import Case, read_case
-from .divergences import SUFFIX, KnownDeparture, LedgerError, departures_of, in_versions
+from .divergences import (
+    SUFFIX,
+    EntryId,
+    Found,
+    KnownDivergence,
+    LedgerError,
+    Text,
+    Versions,
+    in_versions,
+    known_divergences,
+    read_entry,
+)  # fmt: skip
+from .fields import FrozenModel, nearest
 
-__all__ = ["CONDITIONS", "Entry", "Ledger", "LedgerError", "shipped_ledger"]
+__all__ = ["CONDITIONS", "Conditions", "Entry", "Facts", "Ledger", "LedgerError", "shipped_ledger"]
 
 #: Where the ledgers of the shipped backends are.
 SHIPPED = Path(str(files("adjudge.backends"))) / "ledgers"
+WHERE = ("value", "gradient", "tangent", "hvp", "program", "input", "cotangent")
+VERDICTS = (*FAILING, "lossy")
 
-Facts = Mapping[str, Any]
+
+# -- what an entry may ask of a failure ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Condition:
-    """One thing that an entry may ask of a failure.
+class Facts:
+    """What a ledger's conditions may look at: a failure, and the operands of the step to blame.
 
     Parameters
     ----------
-    rule : str
-        What may stand in the ledger, in words.
-    valid : callable
-        Whether a TOML value may stand there.
-    holds : callable
-        ``holds(facts, wanted)``.
+    op : str
+        The op to blame.
+    ops : tuple of str
+        All ops of the program.
+    verdict, where, reason : str
+        Of the finding; `where` in one word, such as "gradient".
+    dtype : str
+        The program's working dtype.
+    kink : bool
+        Whether the program is not differentiable there.
+    params : tuple of str
+        The step's parameters, by name.
+    negative : bool
+        Whether a parameter is, or has, a negative number.
+    repeated : bool
+        Whether an operand is given twice.
+    operands, index : tuple of str
+        The dtypes of the operands, and of index arrays.
+    shapes : tuple of tuple of int
+        Of the operands.
+    magnitudes : tuple of tuple of float
+        For each operand those of its finite elements that are not 0.
+    zeros : bool
+        Whether an operand has a 0.
+    layouts : tuple of str
+        Of the inputs.
     """
 
-    rule: str
-    valid: Callable[[Any], bool]
-    holds: Callable[[Facts, Any], bool]
+    op: str
+    ops: tuple[str, ...]
+    verdict: str
+    where: str
+    reason: str
+    dtype: str
+    kink: bool = False
+    params: tuple[str, ...] = ()
+    negative: bool = False
+    repeated: bool = False
+    operands: tuple[str, ...] = ()
+    index: tuple[str, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    magnitudes: tuple[tuple[float, ...], ...] = ()
+    zeros: bool = False
+    layouts: tuple[str, ...] = ()
 
 
-def _flag(fact: str) -> Condition:
-    return Condition("must be true or false", lambda w: isinstance(w, bool), lambda f, w: f[fact] is w)
-
-
-def _among(names: str, choices: tuple[str, ...] | None, holds: Callable[[Facts, Any], bool]) -> Condition:
-    def valid(wanted: Any) -> bool:
-        return _list_of(wanted, str) and (choices is None or set(wanted) <= set(choices))
-
-    return Condition(f"must be a list of {names}" + (f" ({', '.join(choices)})" if choices else ""), valid, holds)
-
-
-def _list_of(wanted: Any, *kinds: type) -> bool:
-    return isinstance(wanted, list) and bool(wanted) and all(type(w) in kinds for w in wanted)
-
-
-def _reaches(facts: Facts, wanted: Any) -> bool:
+def _reaches(facts: Facts, wanted: tuple[float, float]) -> bool:
     low, high = wanted
-    return any(low <= m <= high for operand in facts["magnitudes"] for m in operand)
+    return any(low <= m <= high for operand in facts.magnitudes for m in operand)
 
 
-#: What ``when`` may hold: all of it is about the failure, or about the operands of the step that is blamed.
-CONDITIONS = {
-    "kink": _flag("kink"),
-    "repeated": _flag("repeated"),
-    "empty": Condition(
-        "must be true or false", lambda w: isinstance(w, bool), lambda f, w: any(0 in s for s in f["shapes"]) is w
-    ),
-    "broadcast": Condition(
-        "must be true or false", lambda w: isinstance(w, bool), lambda f, w: (len(set(f["shapes"])) > 1) is w
-    ),
-    "zeros": _flag("zeros"),
-    "negative": _flag("negative"),
-    "params": _among("parameter names", None, lambda f, w: set(w) <= set(f["params"])),
-    "ops": _among("ops of the program", None, lambda f, w: not set(w).isdisjoint(f["ops"])),
-    "dtype": _among("dtypes", ("float16", "float32", "float64"), lambda f, w: f["dtype"] in w),
-    "operands": _among("dtypes of operands", None, lambda f, w: not set(w).isdisjoint(f["operands"])),
-    "index": _among("dtypes of index arrays", None, lambda f, w: not set(w).isdisjoint(f["index"])),
-    "layout": _among("layouts", LAYOUTS, lambda f, w: not set(w).isdisjoint(f["layouts"])),
-    "ndim": Condition(
-        "must be a list of numbers of dimensions",
-        lambda w: _list_of(w, int),
-        lambda f, w: not set(w).isdisjoint(map(len, f["shapes"])),
-    ),
-    "last axis": Condition(
-        "must be a list of lengths, one of which the last axis of some operand has",
-        lambda w: _list_of(w, int),
-        lambda f, w: not set(w).isdisjoint(s[-1] for s in f["shapes"] if s),
-    ),
-    "magnitude": Condition(
-        "must be two numbers, the lower first: some element of some operand has a magnitude between them",
-        lambda w: _list_of(w, int, float) and len(w) == 2 and w[0] <= w[1],
-        _reaches,
-    ),
-    "reason": Condition("must be a piece of the reason's text", lambda w: isinstance(w, str), lambda f, w: w in f["reason"]),
+#: What each condition means: whether it holds for a failure, given what the entry says.
+CONDITIONS: dict[str, Callable[[Facts, Any], bool]] = {
+    "kink": lambda f, wanted: f.kink is wanted,
+    "repeated": lambda f, wanted: f.repeated is wanted,
+    "empty": lambda f, wanted: any(0 in shape for shape in f.shapes) is wanted,
+    "broadcast": lambda f, wanted: (len(set(f.shapes)) > 1) is wanted,
+    "zeros": lambda f, wanted: f.zeros is wanted,
+    "negative": lambda f, wanted: f.negative is wanted,
+    "params": lambda f, wanted: set(wanted) <= set(f.params),
+    "ops": lambda f, wanted: not set(wanted).isdisjoint(f.ops),
+    "dtype": lambda f, wanted: f.dtype in wanted,
+    "operands": lambda f, wanted: not set(wanted).isdisjoint(f.operands),
+    "index": lambda f, wanted: not set(wanted).isdisjoint(f.index),
+    "layout": lambda f, wanted: not set(wanted).isdisjoint(f.layouts),
+    "ndim": lambda f, wanted: not set(wanted).isdisjoint(map(len, f.shapes)),
+    "last_axis": lambda f, wanted: not set(wanted).isdisjoint(s[-1] for s in f.shapes if s),
+    "magnitude": _reaches,
+    "reason": lambda f, wanted: wanted in f.reason,
 }
 
-WHERE = ("value", "gradient", "tangent", "program", "input")
-VERDICTS = (*FAILING, "lossy")
-NEEDED = ("id", "op", "verdict", "where", "reason", "proof", "found")
-OPTIONAL = ("versions", "when", "case")
+if TYPE_CHECKING:
+    _Dtype: TypeAlias = str
+    _Layout: TypeAlias = str
+else:
+    _Dtype, _Layout = Literal[tuple(FLOATS)], Literal[tuple(LAYOUTS)]
+
+_Flag = Annotated[bool, Field(description="must be true or false")]
+_List = Field(min_length=1, strict=False)
+MAGNITUDE = "must be two numbers, the lower first: some element of some operand has a magnitude between them"
 
 
-@dataclass(frozen=True, eq=False)
-class Entry:
+def _in_order(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"'magnitude' {MAGNITUDE}, not {list(pair)}")
+    return pair
+
+
+class Conditions(FrozenModel):
+    """What an entry asks of a failure, see `CONDITIONS`; a field that is left out is not asked."""
+
+    kink: _Flag = False
+    repeated: _Flag = False
+    empty: _Flag = False
+    broadcast: _Flag = False
+    zeros: _Flag = False
+    negative: _Flag = False
+    params: Annotated[tuple[str, ...], _List, Field(description="must be a list of parameter names")] = ()
+    ops: Annotated[tuple[str, ...], _List, Field(description="must be a list of ops of the program")] = ()
+    dtype: Annotated[tuple[_Dtype, ...], _List, Field(description=f"must be a list of dtypes ({', '.join(FLOATS)})")] = ()
+    operands: Annotated[tuple[str, ...], _List, Field(description="must be a list of dtypes of operands")] = ()
+    index: Annotated[tuple[str, ...], _List, Field(description="must be a list of dtypes of index arrays")] = ()
+    layout: Annotated[tuple[_Layout, ...], _List, Field(description=f"must be a list of layouts ({', '.join(LAYOUTS)})")] = ()
+    ndim: Annotated[tuple[int, ...], _List, Field(description="must be a list of numbers of dimensions")] = ()
+    last_axis: Annotated[
+        tuple[int, ...], _List, Field(description="must be a list of lengths, one of which the last axis of some operand has")
+    ] = Field(default=(), alias="last axis")
+    magnitude: Annotated[tuple[float, float], Field(strict=False, description=MAGNITUDE), AfterValidator(_in_order)] = (
+        0.0,
+        math.inf,
+    )
+    reason: Annotated[str, Field(description="must be a piece of the reason's text")] = ""
+
+    def hold(self, facts: Facts) -> bool:
+        """Whether all that is asked holds."""
+        return all(CONDITIONS[name](facts, getattr(self, name)) for name in self.model_fields_set)
+
+
+# -- one entry -----------------------------------------------------------------------------------------------------------------
+
+
+def _one_or_more(field: str, what: str, noun: str, choices: Sequence[str]) -> BeforeValidator:
+    """A field that is one name, or a list of names."""
+
+    def read(value: Any) -> Any:
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"{field!r} must be {what}, or a list of them")
+        for name in names:
+            if name not in choices:
+                raise ValueError(f"there is no {noun} {name!r}; {nearest(name, choices)}")
+        return tuple(names)
+
+    return BeforeValidator(read)
+
+
+def _question(value: Any, info: ValidationInfo) -> Any:
+    """An entry's case: written in the entry, or in a file that has the entry's id for its name."""
+    if isinstance(value, Question) or "id" not in info.data:
+        return value
+    try:
+        if value is None:
+            case = read_case((info.context or {})["cases"] / f"{info.data['id']}.json")
+            if not isinstance(case, Case):
+                raise ProgramError("it is a script of tensors, which a [[divergence]] has")
+            return case.question
+        if not isinstance(value, Mapping):
+            raise ProgramError("it is no table")
+        program = Program.from_json(value)
+        for step in program.steps:
+            if step.op not in OPS:
+                raise UnknownOp(step.op)
+        return as_question(program, array_from_json(value["cotangent"]) if "cotangent" in value else None)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as problem:  # a program that cannot run raises any of these
+        raise ValueError(f"its case does not make sense: {problem}") from problem
+
+
+#: The mode that a part of the answer belongs to, where that is not reverse mode.
+MODE_OF = {"tangent": "jvp", "hvp": "hvp"}
+
+
+class Entry(FrozenModel):
     """One known deviation.
 
     Parameters
@@ -146,22 +246,23 @@ class Entry:
     found : date
     versions : SpecifierSet
         The library's versions that have it.
-    when : mapping
-        Conditions by name, see `CONDITIONS`.
+    when : Conditions
     question : Question
         The case that shows it.
     """
 
-    id: str
-    ops: tuple[str, ...]
-    verdicts: tuple[str, ...]
-    where: tuple[str, ...]
-    reason: str
-    proof: str
-    found: date
-    versions: SpecifierSet
-    when: Mapping[str, Any]
-    question: Question
+    id: EntryId
+    ops: Annotated[tuple[str, ...], _one_or_more("op", "an op's name", "op", ("*", "accumulation", *OPS))] = Field(alias="op")
+    verdicts: Annotated[tuple[str, ...], _one_or_more("verdict", "a verdict", "failing verdict", VERDICTS)] = Field(
+        alias="verdict"
+    )
+    where: Annotated[tuple[str, ...], _one_or_more("where", "a part of the answer", "'where'", WHERE)]
+    reason: Text
+    proof: Text
+    found: Found
+    versions: Versions = SpecifierSet()
+    when: Conditions = Conditions()
+    question: Annotated[Question, BeforeValidator(_question)] = Field(default=None, alias="case", validate_default=True)
 
     @property
     def verdict(self) -> str:
@@ -177,23 +278,31 @@ class Entry:
         """Whether this version of the library has it."""
         return in_versions(version, self.versions)
 
+    @property
+    def mode(self) -> str:
+        """The mode of differentiation that its case is about."""
+        return MODE_OF.get(self.where[0], "vjp")
+
     def explains(self, facts: Facts) -> bool:
         """Whether a failure with these facts is this deviation."""
         return (
-            (facts["op"] in self.ops or self.ops == ("*",))
-            and facts["verdict"] in self.verdicts
-            and str(facts["where"]).split(" ")[0] in self.where
-            and all(CONDITIONS[name].holds(facts, wanted) for name, wanted in self.when.items())
+            (facts.op in self.ops or self.ops == ("*",))
+            and facts.verdict in self.verdicts
+            and facts.where in self.where
+            and self.when.hold(facts)
         )
+
+
+# -- a ledger ------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The known deviations of one backend, and the known departures of its tensors, in the files' order."""
+    """The known deviations of one backend, and the known divergences of its tensors, in the files' order."""
 
     entries: tuple[Entry, ...] = ()
     path: Path | None = None
-    departures: tuple[KnownDeparture, ...] = ()
+    divergences: tuple[KnownDivergence, ...] = ()
 
     @classmethod
     def read(cls, path: Path | str) -> Ledger:
@@ -205,36 +314,25 @@ class Ledger:
             Naming the entry, and the rule that it breaks.
         """
         path = Path(path)
-        entries = tuple(_entry(t, number, path) for number, t in enumerate(_tables(path, "entry"), 1))
+        entries = tuple(read_entry(Entry, t, "entry", number, path) for number, t in enumerate(_tables(path, "entry"), 1))
         beside = path.with_suffix(SUFFIX)
-        departures = departures_of(_tables(beside, "departure"), beside) if beside.is_file() else ()
-        names = [e.id for e in entries] + [e.id for e in departures]
+        divergences = known_divergences(_tables(beside, "divergence"), beside) if beside.is_file() else ()
+        names = [e.id for e in entries] + [e.id for e in divergences]
         if twice := next((n for n in names if names.count(n) > 1), None):
             raise LedgerError(f"ledger {path}: two entries are called {twice!r}")
-        return cls(entries, path, departures)
+        return cls(entries, path, divergences)
 
     def applying(self, version: str) -> Iterator[Entry]:
         """The entries about this version of the library."""
         return (e for e in self.entries if e.applies(version))
 
     def match(self, facts: Facts, version: str) -> Entry | None:
-        """The first entry that explains a failure.
-
-        Parameters
-        ----------
-        facts : mapping
-            ``op`` (the one to blame), ``ops`` (all), ``verdict``, ``where``, ``reason``, ``dtype``, ``kink``; of the step to
-            blame ``params``, ``magnitudes`` (of all elements but zeros, an operand), ``repeated``, ``shapes``, ``zeros``
-            (whether an operand has any), ``negative`` (whether a parameter is, or has, a negative number), ``operands`` (their
-            dtypes), ``index`` (dtypes of its arrays); and ``layouts``.
-        version : str
-            Of the library.
-        """
+        """The first entry that explains a failure of this version of the library."""
         return next((e for e in self.applying(version) if e.explains(facts)), None)
 
-    def departure(self, seen: Divergence, version: str) -> KnownDeparture | None:
-        """The first known departure that explains one that was seen with this version of the library."""
-        return next((e for e in self.departures if e.applies(version) and e.explains(seen)), None)
+    def match_divergence(self, divergence: Divergence, version: str) -> KnownDivergence | None:
+        """The first known divergence that explains one that was seen with this version of the library."""
+        return next((e for e in self.divergences if e.applies(version) and e.explains(divergence)), None)
 
 
 def _tables(path: Path, kind: str) -> list[Any]:
@@ -257,72 +355,3 @@ def shipped_ledger(backend: str) -> Ledger:
     """The ledger that comes with adjudge for a backend: empty where there is none."""
     path = SHIPPED / f"{backend}.toml"
     return Ledger.read(path) if backend.isidentifier() and path.is_file() else Ledger()
-
-
-def _entry(tree: Any, number: int, path: Path) -> Entry:
-    name = f"entry {tree['id']!r}" if isinstance(tree, dict) and isinstance(tree.get("id"), str) else f"entry {number}"
-
-    def demand(holds: bool, rule: str) -> None:
-        if not holds:
-            raise LedgerError(f"ledger {path}, {name}: {rule}")
-
-    def known(value: str, choices: Any, what: str) -> None:
-        near = get_close_matches(value, choices, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(choices)}"
-        demand(value in choices, f"there is no {what} {value!r}; {hint}")
-
-    demand(isinstance(tree, dict), "it is no table")
-    for key in tree:
-        known(key, (*NEEDED, *OPTIONAL), "key")
-    for key in NEEDED:
-        demand(key in tree, f"it lacks {key!r}")
-        if key not in ("op", "found"):
-            demand((isinstance(tree[key], str) or key in ("verdict", "where")) and bool(tree[key]), f"{key!r} must be text")
-    demand(bool(re.fullmatch(r"[\w.-]+", tree["id"])), "'id' names a file: letters, digits, '_', '-' and '.' only")
-    demand(type(tree["found"]) is date, "'found' must be a date, as in 2026-01-31")
-    ops = tree["op"] if isinstance(tree["op"], list) else [tree["op"]]
-    demand(_list_of(ops, str), "'op' must be an op's name, or a list of names")
-    for op in ops:
-        known(op, ("*", "accumulation", *OPS), "op")
-    verdicts = tree["verdict"] if isinstance(tree["verdict"], list) else [tree["verdict"]]
-    demand(_list_of(verdicts, str), "'verdict' must be a verdict, or a list of verdicts")
-    for verdict in verdicts:
-        known(verdict, VERDICTS, "failing verdict")
-    places = tree["where"] if isinstance(tree["where"], list) else [tree["where"]]
-    demand(_list_of(places, str), "'where' must be a part of the answer, or a list of parts")
-    for place in places:
-        known(place, WHERE, "'where'")
-    when = tree.get("when", {})
-    demand(isinstance(when, dict), "'when' must be a table of conditions")
-    for key, wanted in when.items():
-        known(key, tuple(CONDITIONS), "condition")
-        demand(CONDITIONS[key].valid(wanted), f"condition {key!r} {CONDITIONS[key].rule}")
-    try:
-        versions = SpecifierSet(tree.get("versions", ""))
-    except (InvalidSpecifier, TypeError, AttributeError):
-        demand(False, f"'versions' must be a range such as '>=2.4,<3', not {tree['versions']!r}")
-    try:
-        question = _question(tree, path)
-    except (LookupError, TypeError, ValueError, ArithmeticError) as problem:  # a program that cannot run raises any of these
-        demand(False, f"its case does not make sense: {problem}")
-    return Entry(
-        tree["id"], tuple(ops), tuple(verdicts), tuple(places), tree["reason"], tree["proof"], tree["found"],
-        versions, when, question,
-    )  # fmt: skip
-
-
-def _question(tree: Mapping[str, Any], path: Path) -> Question:
-    """An entry's case: written in the entry, or in a file beside the ledger."""
-    case = tree.get("case")
-    if case is None:
-        found = read_case(path.with_suffix("") / f"{tree['id']}.json")
-        if not isinstance(found, Case):
-            raise ProgramError("it is a history of tensors, which a [[departure]] has")
-        return found.question
-    if not isinstance(case, Mapping):
-        raise ProgramError("it is no table")
-    program = Program.from_json(case)
-    for step in program.steps:
-        if step.op not in OPS:
-            raise UnknownOp(step.op)
-    return as_question(program, array_from_json(case["cotangent"]) if "cotangent" in case else None)

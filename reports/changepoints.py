@@ -1,9 +1,9 @@
-"""Change points: where a series of timings takes a step that is more than chance, told as a ratio with an interval.
+"""Change points: where a series of timings takes a step that is more than chance, given as a ratio with an interval.
 
 The logarithms of the runs just before a place and of those from there on are compared by Student's t-test. Many places in many
 series are looked at, so that chance will strike somewhere: within a series the number of places counts (Bonferroni), and over
 all series the share of the steps that are expected to be chance is held below `CHANCE` (Benjamini and Hochberg, 1995). How
-timings scatter is not known; on noise far from normal (heavy tails, two levels, spikes) this tells no more than it says.
+timings scatter is not known; on noise far from normal (heavy tails, two levels, spikes) nothing is promised.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CHANCE", "LEAST", "Step", "steps"]
+__all__ = ["CHANCE", "LEAST", "ChangePoint", "change_points"]
 
-#: The share of the steps told that are expected to be chance, at most.
+#: The share of the reported steps that may be expected to be chance.
 CHANCE = 0.05
-#: A step has so many runs on either side at least, and is judged by so many at most: few to see two steps that are close to
-#: each other, many to see a small one.
+#: A step has at least `LEAST` runs on either side, and is judged by at most so many: few, to see two steps close to each other,
+#: and many, to see a small one.
 LEAST, REACHES = 3, (8, 24)
-#: Timings that are all alike scatter so much: the square of what a double can tell of a logarithm.
+#: The least variance of timings: the square of a double's resolution of a logarithm.
 SMALLEST = float(np.finfo(float).eps) ** 2
 
 
 @dataclass(frozen=True)
-class Step:
+class ChangePoint:
     """From the value at index `at` on, values are `ratio` times as large (95 % interval `low` to `high`)."""
 
     at: int
@@ -36,7 +36,7 @@ class Step:
     chance: float
 
 
-def steps(many: Sequence[Sequence[float]]) -> list[list[Step]]:
+def change_points(many: Sequence[Sequence[float]]) -> list[list[ChangePoint]]:
     """The steps of each of some series of positive numbers, oldest first.
 
     Parameters
@@ -47,7 +47,7 @@ def steps(many: Sequence[Sequence[float]]) -> list[list[Step]]:
     Examples
     --------
     >>> quiet = [1.0, 1.02, 0.99, 1.01, 0.98, 1.03, 0.97, 1.015]
-    >>> [(s.at, round(s.ratio, 2)) for s in steps([quiet + [1.3 * x for x in quiet]])[0]]
+    >>> [(s.at, round(s.ratio, 2)) for s in change_points([quiet + [1.3 * x for x in quiet]])[0]]
     [(8, 1.3)]
     """
     from scipy.stats import false_discovery_control  # more than half a second, which other commands need not wait for
@@ -61,7 +61,7 @@ def steps(many: Sequence[Sequence[float]]) -> list[list[Step]]:
     return [list(_all(one, 0, len(one), most)) for one in logs]
 
 
-def _all(logs: np.ndarray, begin: int, end: int, most: float) -> Iterator[Step]:
+def _all(logs: np.ndarray, begin: int, end: int, most: float) -> Iterator[ChangePoint]:
     """The likeliest step between two indices, and those on either side of it, down to a chance."""
     step = _likeliest(logs, begin, end)
     if step is not None and step.chance <= most:
@@ -70,7 +70,7 @@ def _all(logs: np.ndarray, begin: int, end: int, most: float) -> Iterator[Step]:
         yield from _all(logs, step.at, end, most)
 
 
-def _likeliest(logs: np.ndarray, begin: int, end: int) -> Step | None:
+def _likeliest(logs: np.ndarray, begin: int, end: int) -> ChangePoint | None:
     """The place between two indices where both sides differ most, with the chance that some place differs as much by chance."""
     from scipy.special import stdtr, stdtrit
 
@@ -90,7 +90,7 @@ def _likeliest(logs: np.ndarray, begin: int, end: int) -> Step | None:
     difference, error, freedom = _student(logs, low, at, high)
     reach = stdtrit(freedom, 0.975) * error
     ratio, below, above = np.exp([difference, difference - reach, difference + reach])
-    return Step(int(at), float(ratio), float(below), float(above), chance)
+    return ChangePoint(int(at), float(ratio), float(below), float(above), chance)
 
 
 def _student(logs: np.ndarray, low: Any, at: Any, high: Any) -> tuple[Any, Any, Any]:

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ..records.records import JUDGED, STANDINGS, Row, Summary, counted
 from ..records.sentences import failure_sentence, ledger_sentence
-from .report import program_lines
+from ..records.summary import CATEGORIES, JUDGED, OpSummary, Summary, counted
+from .report import case_lines
 
 __all__ = ["HEADLINES", "JUNIT", "MARKDOWN", "annotate", "job_summary", "junit", "write_for_ci"]
 
 JUNIT, MARKDOWN = "junit.xml", "summary.md"
 #: The exit status in words.
 HEADLINES = {0: "PASSED", 1: "FAILED", 2: "NO VERDICT", 4: "ORACLE IN DOUBT", 130: "INTERRUPTED"}
-#: Bytes of the job's summary: what GitHub takes is 1 MiB for all steps of a job.
+#: Bytes of the job's summary; GitHub accepts 1 MiB for all steps of a job.
 MOST_BYTES = 64_000
 #: Annotations of one kind that GitHub shows of a step.
 MOST_ANNOTATIONS = 10
@@ -31,7 +31,7 @@ def _xml(text: object) -> str:
 
 
 def junit(summary: Summary, *, strict: bool = False) -> str:
-    """A run as JUnit XML: a suite an op family with a case an op, and a suite of the ledger's entries.
+    """A run as JUnit XML: a suite per family with a case per op, and a suite of the ledger's entries.
 
     Parameters
     ----------
@@ -39,22 +39,22 @@ def junit(summary: Summary, *, strict: bool = False) -> str:
     strict : bool
         Whether loss of digits fails.
     """
-    root = ElementTree.Element("testsuites", name=_xml(f"adjudge {summary.header.get('backend', '')}"))
-    families: dict[str, list[Row]] = {}
-    for row in summary.rows.values():
-        families.setdefault(row.family or "not judged", []).append(row)
-    for family, rows in families.items():
+    root = ElementTree.Element("testsuites", name=_xml(f"adjudge {summary.header.backend}"))
+    families: dict[str, list[OpSummary]] = {}
+    for op in summary.ops.values():
+        families.setdefault(op.family or "not judged", []).append(op)
+    for family, ops in families.items():
         suite = _suite(root, summary, family)
-        for row in rows:
-            _op_case(suite, summary, row, strict)
+        for op in ops:
+            _op_case(suite, summary, op, strict)
         _count(suite)
     if summary.ledger:
         suite = _suite(root, summary, "ledger")
         for record in summary.ledger:
-            case = ElementTree.SubElement(suite, "testcase", name=_xml(record["id"]), classname="ledger", time="0")
+            case = ElementTree.SubElement(suite, "testcase", name=_xml(record.id), classname="ledger", time="0")
             if record in summary.stale:
-                _note(case, "failure", ledger_sentence(record), str(record["state"]))
-            elif record["state"] == "not judged":
+                _note(case, "failure", ledger_sentence(record), record.state)
+            elif record.state == "not judged":
                 _note(case, "skipped", ledger_sentence(record))
         _count(suite)
     ElementTree.indent(root)
@@ -62,29 +62,28 @@ def junit(summary: Summary, *, strict: bool = False) -> str:
 
 
 def _suite(root: ElementTree.Element, summary: Summary, family: str) -> ElementTree.Element:
-    started = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", str(summary.header.get("started", "")))
+    started = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", summary.header.started)
     more = {"timestamp": started[0]} if started else {}
     return ElementTree.SubElement(root, "testsuite", {"name": _xml(family), "hostname": "localhost", **more})
 
 
-def _op_case(suite: ElementTree.Element, summary: Summary, row: Row, strict: bool) -> None:
+def _op_case(suite: ElementTree.Element, summary: Summary, op: OpSummary, strict: bool) -> None:
     case = ElementTree.SubElement(
-        suite, "testcase", name=_xml(row.op), classname=_xml(row.family or "not judged"), time=f"{row.seconds:.3f}"
+        suite, "testcase", name=_xml(op.op), classname=_xml(op.family or "not judged"), time=f"{op.seconds:.3f}"
     )
-    backend = str(summary.header.get("backend", ""))
-    doubtful = [d for d in summary.disagreements if d.get("op") == row.op]
-    said = [failure_sentence(f, backend) for f in summary.new_failures if f["op"] == row.op]
-    programs = ["\n".join(program_lines(f.get("case"))) for f in summary.new_failures if f["op"] == row.op]
-    if doubtful:
+    failures = [f for f in summary.failures if f.op == op.op]
+    sentences = [failure_sentence(f, summary.header.backend) for f in failures]
+    programs = ["\n".join(case_lines(f.case)) for f in failures]
+    if any(d.op == op.op for d in summary.disagreements):
         _note(case, "error", "the oracle's legs disagree with each other", "oracle in doubt")
-    elif row.standings["new"] or (strict and row.standings["lossy"]):
-        lost = counted(row.standings["lossy"], "answer") + " lost digits, and accuracy is strict"
-        sentence = said[0] if said else counted(row.standings["new"], "new failure") if row.standings["new"] else lost
-        _note(case, "failure", sentence, row.state, "\n\n".join(map("\n".join, zip(said, programs, strict=True))))
-    elif not row.judged:
-        _note(case, "skipped", f"not verified: {row.state}")
+    elif op.categories["new"] or (strict and op.categories["lossy"]):
+        lost = counted(op.categories["lossy"], "answer") + " lost digits, and accuracy is strict"
+        sentence = next(iter(sentences), counted(op.categories["new"], "new failure") if op.categories["new"] else lost)
+        _note(case, "failure", sentence, op.state, "\n\n".join(map("\n".join, zip(sentences, programs, strict=True))))
+    elif not op.judged:
+        _note(case, "skipped", f"not verified: {op.state}")
     out = ElementTree.SubElement(case, "system-out")
-    out.text = ", ".join(f"{row.standings[s]} {s}" for s in STANDINGS if row.standings[s]) or "not judged"
+    out.text = ", ".join(f"{op.categories[c]} {c}" for c in CATEGORIES if op.categories[c]) or "not judged"
 
 
 def _note(case: ElementTree.Element, kind: str, message: str, type_: str = "", text: str = "") -> None:
@@ -104,25 +103,24 @@ def _count(suite: ElementTree.Element) -> None:
 
 
 def _words(text: object) -> str:
-    """Text that Markdown takes as it is, within a cell of a table too."""
+    """Text that Markdown leaves as it is, even in a cell of a table."""
     return re.sub(r"([\\`*_\[\]~|#!<>@$&])", lambda m: f"&#{ord(m[1])};", " ".join(str(text).split()))
 
 
 def job_summary(summary: Summary, *, strict: bool = False) -> str:
     """A run in Markdown, the tables first, cut at `MOST_BYTES`."""
-    header, backend = summary.header, str(summary.header.get("backend", ""))
-    versions = ", ".join(f"{package} {version}" for package, version in header.get("versions", {}).items())
+    header, backend = summary.header, summary.header.backend
+    versions = ", ".join(f"{package} {version}" for package, version in header.versions.items())
     head = [
         f"## adjudge: {_words(backend)} {HEADLINES[summary.status(strict)]}",
         "",
-        f"| judged | {' | '.join(STANDINGS)} |",
-        "|--:" * (len(STANDINGS) + 1) + "|",
-        f"| {summary.judged} | {' | '.join(str(summary.count(s)) for s in STANDINGS)} |",
+        f"| judged | {' | '.join(CATEGORIES)} |",
+        "|--:" * (len(CATEGORIES) + 1) + "|",
+        f"| {summary.judged} | {' | '.join(str(summary.count(c)) for c in CATEGORIES)} |",
         "",
         _words("; ".join(summary.reasons(strict))) + ".",
         "",
-        f"{_words(versions)}; profile {_words(header.get('profile', ''))}, seed {_words(header.get('seed', ''))}, "
-        f"{_words(header.get('started', ''))}.",
+        f"{_words(versions)}; profile {_words(header.profile)}, seed {_words(header.seed)}, {_words(header.started)}.",
         "",
     ]
     body = [*_op_lines(summary), *_failure_lines(summary, backend), *_ledger_lines(summary), *_unjudged_lines(summary)]
@@ -130,29 +128,28 @@ def job_summary(summary: Summary, *, strict: bool = False) -> str:
 
 
 def _op_lines(summary: Summary) -> Iterator[str]:
-    telling = [row for row in summary.rows.values() if row.judged and row.state != "correct"]
-    if telling:
-        yield f"| op | state | judged | {' | '.join(s for s in STANDINGS)} |"
-        yield "|:--|:--|" + "--:|" * (len(STANDINGS) + 1)
-        for row in sorted(telling, key=lambda row: -JUDGED.index(row.state)):
-            counts = " | ".join(str(row.standings[s] or "") for s in STANDINGS)
-            yield f"| {_words(row.op)} | {row.state} | {row.judged} | {counts} |"
+    notable = [op for op in summary.ops.values() if op.judged and op.state != "correct"]
+    if notable:
+        yield f"| op | state | judged | {' | '.join(CATEGORIES)} |"
+        yield "|:--|:--|" + "--:|" * (len(CATEGORIES) + 1)
+        for op in sorted(notable, key=lambda op: -JUDGED.index(op.state)):
+            counts = " | ".join(str(op.categories[c] or "") for c in CATEGORIES)
+            yield f"| {_words(op.op)} | {op.state} | {op.judged} | {counts} |"
         yield ""
-    right = sum(row.state == "correct" for row in summary.rows.values())
+    right = sum(op.state == "correct" for op in summary.ops.values())
     yield f"{counted(right, 'op')} with nothing but correct answers."
     yield ""
 
 
 def _failure_lines(summary: Summary, backend: str) -> Iterator[str]:
-    if summary.new_failures:
+    if summary.failures:
         yield "### New failures"
         yield ""
-    for failure in summary.new_failures:
+    for failure in summary.failures:
         yield f"- {_words(failure_sentence(failure, backend))}"
-        case = failure.get("case") or {}
-        if re.fullmatch(r"[\w-]+", str(case.get("id", ""))):
-            yield f"  `adjudge replay {case['id']}`"
-    if summary.new_failures:
+        if re.fullmatch(r"[\w-]+", failure.case.id):
+            yield f"  `adjudge replay {failure.case.id}`"
+    if summary.failures:
         yield ""
 
 
@@ -165,7 +162,7 @@ def _ledger_lines(summary: Summary) -> Iterator[str]:
 
 
 def _unjudged_lines(summary: Summary) -> Iterator[str]:
-    names = [row.op for row in summary.rows.values() if not row.judged]
+    names = [op.op for op in summary.ops.values() if not op.judged]
     if names:
         yield f"Not judged: {', '.join(map(_words, names))}."
 
@@ -185,13 +182,10 @@ def _cut(lines: list[str]) -> str:
 
 
 def annotate(summary: Summary, *, strict: bool = False) -> list[str]:
-    """Workflow commands that GitHub shows beside a job: one for each reason that the gate fails, as many as it shows."""
-    backend = str(summary.header.get("backend", ""))
-    errors = [(f"{f.get('blamed') or f['op']} is {f['verdict']}", failure_sentence(f, backend)) for f in summary.new_failures]
+    """Workflow commands that GitHub shows beside a job: one per reason why the gate fails, as many as it shows."""
+    errors = [(f"{f.blamed or f.op} is {f.verdict}", failure_sentence(f, summary.header.backend)) for f in summary.failures]
     errors += [("ledger", ledger_sentence(record)) for record in summary.stale]
-    errors += [
-        ("adjudge's oracle in doubt", f"legs disagree on a program of {d.get('op', '?')}") for d in summary.disagreements
-    ]
+    errors += [("adjudge's oracle in doubt", f"legs disagree on a program of {d.op}") for d in summary.disagreements]
     if not errors and summary.status(strict):
         errors = [(HEADLINES[summary.status(strict)].lower(), "; ".join(summary.reasons(strict)))]
     if len(errors) > MOST_ANNOTATIONS:

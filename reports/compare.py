@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..records.records import JUDGED, Record, Row, Summary, counted
+from ..records.models import CheckRun, FailureRecord
 from ..records.sentences import failure_sentence, ledger_sentence
+from ..records.summary import JUDGED, OpSummary, Summary, counted
 
 __all__ = ["Change", "compare", "headline", "worse"]
 
@@ -49,8 +50,9 @@ def compare(before: Summary, after: Summary) -> list[Change]:
 
     Examples
     --------
-    >>> from .records import summarise
-    >>> runs = [[{"kind": "outcome", "op": "exp", "verdict": v}, {"kind": "end"}] for v in ("correct", "wrong")]
+    >>> from ..records.models import EndRecord, OutcomeRecord
+    >>> from ..records.summary import summarise
+    >>> runs = [[OutcomeRecord(op="exp", verdict=v), EndRecord(seconds=1.0)] for v in ("correct", "wrong")]
     >>> [(c.sentence, c.turn) for c in compare(*map(summarise, runs))]
     [('exp: correct -> new (1 of 1)', 'worse')]
     """
@@ -64,39 +66,39 @@ def _surroundings(before: Summary, after: Summary) -> Iterator[Change]:
     old, new = before.header, after.header
     for about, first, second in (
         ("versions", _only(old, "backend", "adjudge", "commit"), _only(new, "backend", "adjudge", "commit")),
-        ("versions", old.get("versions", {}), new.get("versions", {})),
-        ("versions", old.get("environment", {}), new.get("environment", {})),
+        ("versions", old.versions, new.versions),
+        ("versions", vars(old.environment), vars(new.environment)),
         ("settings", _only(old, "profile", "seed", "dtypes", "legs"), _only(new, "profile", "seed", "dtypes", "legs")),
     ):  # fmt: skip
         for key in dict.fromkeys((*first, *second)):
             if first.get(key) != second.get(key):
-                yield Change(about, f"{key}: {_said(first.get(key))} -> {_said(second.get(key))}")
-    for run, said in ((before, "the run before"), (after, "this run")):
+                yield Change(about, f"{key}: {_words(first.get(key))} -> {_words(second.get(key))}")
+    for run, name in ((before, "the run before"), (after, "this run")):
         if run.partial:
-            yield Change("settings", f"{said} did not come to its end")
+            yield Change("settings", f"{name} did not reach its end")
 
 
-def _only(header: Record, *keys: str) -> dict[str, Any]:
-    return {key: header.get(key) for key in keys}
+def _only(header: CheckRun, *keys: str) -> dict[str, Any]:
+    return {key: getattr(header, key) for key in keys}
 
 
-def _said(value: Any) -> str:
-    if isinstance(value, list):
+def _words(value: Any) -> str:
+    if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return "none" if value in (None, "", {}) else str(value)
 
 
 def _ops(before: Summary, after: Summary) -> Iterator[Change]:
-    asked = [(set(run.rows)) for run in (before, after)]
+    asked = [set(run.ops) for run in (before, after)]
     for gone, words, turn in (
-        (asked[0] - asked[1], "not asked about any more", "worse"),
+        (asked[0] - asked[1], "no longer asked about", "worse"),
         (asked[1] - asked[0], "asked about now", ""),
     ):
-        judged = sorted(op for op in gone if (before if turn else after).rows[op].judged)
+        judged = sorted(op for op in gone if (before if turn else after).ops[op].judged)
         if judged:
             yield Change("ops", f"{words}: {_listed(judged)}", turn)
-    for op in (op for op in after.rows if op in before.rows):
-        old, new = before.rows[op], after.rows[op]
+    for op in (op for op in after.ops if op in before.ops):
+        old, new = before.ops[op], after.ops[op]
         if old.state != new.state:
             yield Change("ops", f"{op}: {_state(old)} -> {_state(new)}", _turn(old.state, new.state))
 
@@ -105,9 +107,9 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _state(row: Row) -> str:
-    count = row.standings[row.state]
-    return f"{row.state} ({count} of {row.judged})" if row.judged and row.state in JUDGED[1:] else row.state
+def _state(op: OpSummary) -> str:
+    count = op.categories[op.state]
+    return f"{op.state} ({count} of {op.judged})" if op.judged and op.state in JUDGED[1:] else op.state
 
 
 def _turn(old: str, new: str) -> str:
@@ -118,35 +120,35 @@ def _turn(old: str, new: str) -> str:
     return ""
 
 
-def _signature(failure: Record) -> tuple[str, str, str]:
-    return str(failure.get("blamed") or failure["op"]), str(failure["verdict"]), str(failure.get("where", "")).split(" ")[0]
+def _signature(failure: FailureRecord) -> tuple[str, str, str]:
+    return failure.blamed or failure.op, failure.verdict, (failure.where or "").split(" ")[0]
 
 
 def _failures(before: Summary, after: Summary) -> Iterator[Change]:
-    old, new = ({_signature(f): f for f in run.new_failures} for run in (before, after))
+    old, new = ({_signature(f): f for f in run.failures} for run in (before, after))
     for key in (key for key in new if key not in old):
-        yield Change("failures", "new: " + failure_sentence(new[key], str(after.header.get("backend", ""))), "worse")
+        yield Change("failures", "new: " + failure_sentence(new[key], after.header.backend), "worse")
     for key in (key for key in old if key not in new):
-        row = after.rows.get(str(old[key]["op"]))
-        seen = row is not None and row.judged
-        sentence = failure_sentence(old[key], str(before.header.get("backend", "")))
-        yield Change("failures", f"{'gone' if seen else 'not asked again'}: {sentence}", "better" if seen else "")
+        op = after.ops.get(old[key].op)
+        again = op is not None and op.judged
+        sentence = failure_sentence(old[key], before.header.backend)
+        yield Change("failures", f"{'gone' if again else 'not asked again'}: {sentence}", "better" if again else "")
 
 
 def _ledger(before: Summary, after: Summary) -> Iterator[Change]:
-    old, new = ({str(r["id"]): r for r in run.ledger} for run in (before, after))
+    old, new = ({r.id: r for r in run.ledger} for run in (before, after))
     for name in dict.fromkeys((*old, *new)):
         if name not in old or name not in new:
-            yield Change("ledger", f"{name}: {'new on record' if name in new else 'not on record any more'}")
-        elif old[name]["state"] != new[name]["state"]:
-            turn = {"fails otherwise": "worse", "no longer fails": "better"}.get(str(new[name]["state"]), "")
-            yield Change("ledger", f"{ledger_sentence(new[name])}; before, it {old[name]['state']}", turn)
+            yield Change("ledger", f"{name}: {'new on record' if name in new else 'no longer on record'}")
+        elif old[name].state != new[name].state:
+            turn = {"fails otherwise": "worse", "no longer fails": "better"}.get(new[name].state, "")
+            yield Change("ledger", f"{ledger_sentence(new[name])}; before, it {old[name].state}", turn)
 
 
 def _accuracy(before: Summary, after: Summary) -> Iterator[Change]:
-    for op in (op for op in after.rows if op in before.rows):
-        for dtype, new in after.rows[op].gauges.items():
-            old = before.rows[op].gauges.get(dtype)
+    for op in (op for op in after.ops if op in before.ops):
+        for dtype, new in after.ops[op].accuracy.items():
+            old = before.ops[op].accuracy.get(dtype)
             if old is None:
                 continue
             bits = new.bits_lost - old.bits_lost
@@ -159,16 +161,12 @@ def _accuracy(before: Summary, after: Summary) -> Iterator[Change]:
 
 
 def _kinks(before: Summary, after: Summary) -> Iterator[Change]:
-    old, new = ({str(r["name"]): r for r in run.kinks} for run in (before, after))
+    old, new = ({r.name: r for r in run.kinks} for run in (before, after))
     for name in new:
-        if name in old and old[name]["got"] != new[name]["got"]:
-            verdicts = old[name]["verdict"], new[name]["verdict"]
-            turn = (
-                ""
-                if verdicts[0] == verdicts[1]
-                else {"correct": "better"}.get(str(verdicts[1]), "worse" if verdicts[0] == "correct" else "")
-            )
-            yield Change("kinks", f"{name}: {old[name]['got']} -> {new[name]['got']} ({verdicts[1]})", turn)
+        if name in old and old[name].got != new[name].got:
+            was, now = old[name].verdict, new[name].verdict
+            turn = "" if was == now else "better" if now == "correct" else "worse" if was == "correct" else ""
+            yield Change("kinks", f"{name}: {list(old[name].got)} -> {list(new[name].got)} ({now})", turn)
 
 
 def headline(changes: Iterable[Change]) -> str:

@@ -1,11 +1,11 @@
-"""The conformance page: what runs came to, as one HTML file that a person can read from top to bottom."""
+"""The conformance page: the results of runs as one HTML file that a person can read from top to bottom."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -15,21 +15,25 @@ from typing import Any
 from markupsafe import Markup
 
 from ..oracle.judge import FAILING, VERDICTS
-from ..records.records import JUDGED, STANDINGS, Gauge, Record, Row, Summary, counted
+from ..oracle.modes import MODES
+from ..records.accuracy import AccuracyStats
+from ..records.case import Case, ScriptCase
+from ..records.models import CheckRun, DisagreementRecord, FailureRecord, KinkRecord
 from ..records.sentences import failure_sentence, ledger_sentence
+from ..records.summary import CATEGORIES, JUDGED, OpSummary, Summary, counted
 from .charts import MUTED, SERIES, canvas, dots, svg
 from .ci import HEADLINES
 from .compare import Change, compare, headline
 from .pages import render
-from .report import program_lines
+from .report import case_lines
 
 __all__ = ["MOST_BYTES", "PAGE", "Run", "conformance_page"]
 
 #: The name of the page in its folder.
 PAGE = "index.html"
-#: The page is smaller than this: what does not fit is left out from the end of this list, and that is said.
+#: The page is smaller than this; it says what is left out because it does not fit.
 MOST_BYTES = 1_000_000
-#: How much is shown, as (failures in full, plots), from all to least.
+#: How much is shown, as (failures in full, plots), from most to least.
 FITTINGS = ((40, True), (40, False), (10, False), (0, False))
 #: A program and a script are shown in about as many lines, each of about as many characters.
 LINES, WIDTH = 40, 400
@@ -50,11 +54,11 @@ class Run:
     before : Summary, optional
         The run before it in the same folder.
     notes : list of str
-        What is to be said about its records.
+        Remarks on its records.
     folder : Path, optional
-        Where ``cases`` are, with the scripts that go with failures.
+        Where ``cases`` are, with the scripts of failures.
     label : str
-        What the page calls it; made up from backend and version where empty.
+        What the page calls it; backend and version where empty.
     """
 
     summary: Summary
@@ -65,14 +69,14 @@ class Run:
     label: str = ""
 
     @property
-    def header(self) -> Mapping[str, Any]:
+    def header(self) -> CheckRun:
         """The run's own first record."""
         return self.summary.header
 
     @property
     def backend(self) -> str:
         """Who was asked."""
-        return str(self.header.get("backend", "") or "a backend")
+        return self.header.backend or "a backend"
 
     @property
     def status(self) -> int:
@@ -97,8 +101,8 @@ class Run:
     @property
     def dtypes(self) -> list[str]:
         """The dtypes asked about."""
-        seen = dict.fromkeys(d for row in self.summary.rows.values() for d in row.by_dtype if d)
-        return [*dict.fromkeys((*map(str, self.header.get("dtypes", ())), *seen))]
+        judged = (dtype for op in self.summary.ops.values() for dtype in op.by_dtype if dtype)
+        return [*dict.fromkeys((*self.header.dtypes, *judged))]
 
 
 def conformance_page(runs: Sequence[Run]) -> str:
@@ -122,10 +126,9 @@ def conformance_page(runs: Sequence[Run]) -> str:
 
 
 def _name(runs: Sequence[Run]) -> None:
-    """Give every run a label unlike the others'."""
+    """Give every run a label of its own."""
     for run in runs:
-        versions = [*run.header.get("versions", {}).items()]
-        run.label = run.backend + (f" {versions[0][1]}" if versions else "")
+        run.label = " ".join([run.backend, *list(run.header.versions.values())[:1]])
     labels = [run.label for run in runs]
     for number, run in enumerate(runs, 1):
         if labels.count(run.label) > 1:
@@ -134,10 +137,13 @@ def _name(runs: Sequence[Run]) -> None:
 
 def _context(runs: Sequence[Run], most: int, plots: bool) -> dict[str, Any]:
     return {
-        "runs": runs, "one": len(runs) == 1, "verdicts": VERDICTS, "standings": STANDINGS, "ledger_sentence": ledger_sentence,
-        "facts": _facts, "columns": _columns(runs), "groups": _groups(runs), "failures": lambda run: _failures(run, most),
-        "known": _known, "unverified": _unverified, "headline": headline, "gauges": _gauges, "number": _number, "short": _short,
-        "plots": _plots(runs) if plots else [], "plots_left_out": not plots, "legend": _legend(runs), "kinks": _kinks(runs),
+        "runs": runs, "one": len(runs) == 1, "verdicts": VERDICTS, "categories": CATEGORIES,
+        "titles": {mode.name: mode.title for mode in MODES.values()},
+        "ledger_sentence": ledger_sentence, "facts": _facts, "columns": _columns(runs), "groups": _groups(runs),
+        "failures": lambda run: _failures(run, most),
+        "known": _known, "unverified": _unverified, "headline": headline, "accuracy": _accuracy, "number": _number,
+        "short": _short, "plots": _plots(runs) if plots else [], "plots_left_out": not plots, "legend": _legend(runs),
+        "kinks": _kinks(runs),
         "sensitivity": sensitivity(), "floors": _floors(runs), "legs": LEGS, "costly": _costly, "witnesses": _witnesses,
         "disagreements": _disagreements, "counted": counted, "time": _time,
     }  # fmt: skip
@@ -167,9 +173,9 @@ def _short(value: Any) -> str:
     )
 
 
-def _time(started: Any) -> str:
+def _time(started: str) -> str:
     """A moment as people write it."""
-    return str(started or "an unknown time").replace("T", " ").replace("+00:00", " UTC")
+    return (started or "an unknown time").replace("T", " ").replace("+00:00", " UTC")
 
 
 def _clipped(lines: Sequence[str]) -> str:
@@ -183,18 +189,16 @@ def _clipped(lines: Sequence[str]) -> str:
 
 def _facts(run: Run) -> list[tuple[str, str]]:
     """Where a run comes from."""
-    h, place = run.header, run.header.get("environment", {})
-    versions = ", ".join(f"{package} {version}" for package, version in h.get("versions", {}).items())
-    threads = ", ".join(f"{k} {v}" for k, v in place.get("threads", {}).items()) or "not bounded"
-    took = f", for {run.summary.end['seconds']:.0f} s" if run.summary.end.get("seconds") else ""
-    processor = [str(place.get("cpu") or place.get("machine", "")), f"{place.get('cores', '?')} cores"]
+    h, place = run.header, run.header.environment
+    versions = ", ".join(f"{package} {version}" for package, version in h.versions.items())
+    threads = ", ".join(f"{k} {v}" for k, v in place.threads.items()) or "not limited"
+    took = f", for {run.summary.end.seconds:.0f} s" if run.summary.end else ""
+    processor = ", ".join(filter(None, (place.cpu or place.machine, f"{place.cores or '?'} cores")))
     facts = [
-        ("judged", versions), ("commit", str(h.get("commit") or "")), ("by", f"adjudge {h.get('adjudge', '')}"),
-        ("when", _time(h.get("started")) + took), ("profile", f"{h.get('profile', '')}, seed {h.get('seed', '')}"),
-        ("dtypes", ", ".join(run.dtypes)), ("legs", ", ".join(h.get("legs", ()))), ("Python", str(place.get("python", ""))),
-        ("NumPy", str(place.get("numpy", ""))), ("BLAS", str(place.get("blas", "") or "unknown")), ("threads", threads),
-        ("processor", ", ".join(filter(None, processor))), ("platform", str(place.get("platform", ""))),
-        ("run", str(h.get("run", ""))),
+        ("judged", versions), ("commit", h.commit), ("by", f"adjudge {h.adjudge}"), ("when", _time(h.started) + took),
+        ("profile", f"{h.profile}, seed {h.seed if h.seed is not None else 'unknown'}"), ("dtypes", ", ".join(run.dtypes)),
+        ("legs", ", ".join(h.legs)), ("Python", place.python), ("NumPy", place.numpy), ("BLAS", place.blas or "unknown"),
+        ("threads", threads), ("processor", processor), ("platform", place.platform), ("run", h.run),
     ]  # fmt: skip
     return [(name, text) for name, text in facts if text]
 
@@ -204,7 +208,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What came out for one op in one column: its state, how often, and what else there was."""
+    """How one op was judged in one column: its state, how often, and what else there was."""
 
     state: str
     count: str = ""
@@ -224,26 +228,26 @@ def _catalogue(runs: Sequence[Run]) -> dict[str, str]:
     """Every op with its family: those that a run could have asked about, and those that one did."""
     ops: dict[str, str] = {}
     for run in runs:
-        ops |= {str(op): str(family) for op, family in run.header.get("catalogue", {}).items() if op not in ops}
-        ops |= {op: row.family or ops.get(op, "") for op, row in run.summary.rows.items()}
+        ops |= {op: family for op, family in run.header.catalogue.items() if op not in ops}
+        ops |= {op: row.family or ops.get(op, "") for op, row in run.summary.ops.items()}
     return ops
 
 
 def _groups(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, list[Cell], str]]]]:
-    """The matrix: families, their ops, a cell a column, and the legs that agreed."""
+    """The matrix: families, their ops, a cell per column, and the legs that agreed."""
     groups: dict[str, list[tuple[str, list[Cell], str]]] = {}
     for op, family in _catalogue(runs).items():
-        rows = [run.summary.rows.get(op) for run in runs]
+        rows = [run.summary.ops.get(op) for run in runs]
         cells = [_cell(rows[0], dtype) for dtype in runs[0].dtypes] if len(runs) == 1 else [_cell(row) for row in rows]
-        agreed = [leg[0] for leg in LEGS if any(row is not None and row.legs.get(leg, Counter())["agrees"] for row in rows)]
+        agreed = [leg[0] for leg in LEGS if any(row is not None and row.agreed(leg) for row in rows)]
         groups.setdefault(family or "others", []).append((op, cells, " ".join(agreed)))
     return [*groups.items()]
 
 
-def _cell(row: Row | None, dtype: str | None = None) -> Cell:
+def _cell(row: OpSummary | None, dtype: str | None = None) -> Cell:
     if row is None:
         return Cell("not asked")
-    counts = row.standings if dtype is None else row.by_dtype.get(dtype, Counter())
+    counts = row.categories if dtype is None else row.by_dtype.get(dtype, Counter())
     judged = sum(counts[s] for s in JUDGED)
     order = ("new", "known", "lossy", "correct") if judged else ("undecided", "unsupported")
     state = next((s for s in order if counts[s]), "not judged")
@@ -258,18 +262,19 @@ def _cell(row: Row | None, dtype: str | None = None) -> Cell:
 
 
 def _failures(run: Run, most: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """New failures: so many in full, and the others' sentences."""
-    new = run.summary.new_failures
+    """New failures: up to `most` of them in full, and the others' sentences."""
+    new = run.summary.failures
     return [_shown(run, f) for f in new[:most]], [failure_sentence(f, run.backend) for f in new[most:]]
 
 
-def _shown(run: Run, failure: Record) -> dict[str, Any]:
-    case = failure.get("case") or {}
-    name = str(case.get("id", ""))
+def _shown(run: Run, record: FailureRecord | DisagreementRecord) -> dict[str, Any]:
+    case, sentence, verdict = record.case, "", ""
+    if isinstance(record, FailureRecord):
+        sentence, verdict = failure_sentence(record, run.backend), record.verdict
     return {
-        "sentence": failure_sentence(failure, run.backend) if failure["kind"] == "failure" else "",
-        "op": failure["op"], "id": name, "program": _clipped(program_lines(case)), "script": _script(run, name),
-        "witnesses": _witnesses(failure), "verdict": str(failure.get("verdict", "")),
+        "sentence": sentence, "verdict": verdict, "op": record.op, "id": case.id,
+        "program": _clipped(case_lines(case)), "script": _script(run, case.id),
+        "witnesses": _witnesses(case),
     }  # fmt: skip
 
 
@@ -285,25 +290,22 @@ def _script(run: Run, name: str) -> str:
         return ""
 
 
-def _witnesses(record: Record) -> list[tuple[str, str, str, str]]:
+def _witnesses(case: Case | ScriptCase) -> list[tuple[str, str, str, str]]:
     """Who says what: leg, stance, derivative along the direction, note."""
-    out = []
-    for w in record.get("witnesses", ()):
-        said = float(w.get("said", "nan"))
-        out.append((str(w["leg"]), str(w["stance"]), "" if math.isnan(said) else f"{said:.17g}", str(w.get("note", ""))))
-    return out
+    witnesses = case.witnesses if isinstance(case, Case) else ()
+    return [(w.leg, w.stance, "" if math.isnan(w.derivative) else f"{w.derivative:.17g}", w.note) for w in witnesses]
 
 
 def _known(run: Run) -> list[dict[str, Any]]:
     """The ledger: what is on record, how it was when replayed, and how often it was met."""
     met, rows = run.summary.known, []
     for r in run.summary.ledger:
-        bad = r["state"] in ("no longer fails", "fails otherwise")
+        bad = r.state in ("no longer fails", "fails otherwise")
         rows.append({
-            "id": r["id"], "op": r.get("op", ""), "state": r["state"], "reason": r.get("reason", ""), "met": met[str(r["id"])],
-            "style": "new" if bad else "known" if r["state"] == "still fails" else "undecided",
+            "id": r.id, "op": r.op, "state": r.state, "reason": r.reason, "met": met[r.id],
+            "style": "new" if bad else "known" if r.state == "still fails" else "undecided",
         })  # fmt: skip
-    on_record = {r["id"] for r in run.summary.ledger}
+    on_record = {r.id for r in run.summary.ledger}
     rows += [
         {"id": name, "op": "", "state": "not replayed", "reason": "", "met": count, "style": "undecided"}
         for name, count in met.items()
@@ -317,20 +319,17 @@ def _unverified(run: Run) -> list[tuple[str, str, str]]:
     s = run.summary
     out = [("undecided", counted(count, "question"), reason) for reason, count in s.undecided.most_common()]
     out += [("unsupported", counted(count, "question"), reason) for reason, count in s.unsupported.most_common()]
-    silent = [op for op, row in s.rows.items() if not row.standings]
+    silent = [op for op, row in s.ops.items() if not row.categories]
     if silent:
-        out.append(("not judged", counted(len(silent), "op"), "no question was put before the run ended: " + ", ".join(silent)))
-    left = [op for op in run.header.get("catalogue", {}) if op not in s.rows]
+        why = "the run ended before a question was asked: " + ", ".join(silent)
+        out.append(("not judged", counted(len(silent), "op"), why))
+    left = [op for op in run.header.catalogue if op not in s.ops]
     if left:
         out.append(("not asked", counted(len(left), "op"), "the run was about other ops: " + ", ".join(left)))
-    entries = [str(r["id"]) for r in s.ledger if r["state"] == "not judged"]
+    entries = [r.id for r in s.ledger if r.state == "not judged"]
     if entries:
         out.append(("not judged", f"{len(entries)} of the ledger", "could not be judged again: " + ", ".join(entries)))
-    lone = [
-        op
-        for op, row in s.rows.items()
-        if row.judged and row.legs and not any(row.legs.get(leg, Counter())["agrees"] for leg in LEGS[1:])
-    ]
+    lone = [op for op, row in s.ops.items() if row.judged and row.legs and not any(map(row.agreed, LEGS[1:]))]
     if lone:
         out.append(("one leg", counted(len(lone), "op"), "no leg but the balls spoke for the truth: " + ", ".join(lone)))
     return out
@@ -339,12 +338,11 @@ def _unverified(run: Run) -> list[tuple[str, str, str]]:
 # -- accuracy ------------------------------------------------------------------------------------------------------------------
 
 
-def _gauges(run: Run) -> Iterator[tuple[str, list[tuple[str, Gauge]]]]:
-    """Ops of which gradients are gauged, with a gauge a dtype."""
-    for op, row in run.summary.rows.items():
-        found = [(dtype, row.gauges[dtype]) for dtype in run.dtypes if dtype in row.gauges]
-        if found:
-            yield op, found
+def _accuracy(run: Run) -> Iterator[tuple[str, list[tuple[str, AccuracyStats]]]]:
+    """Ops whose gradients' accuracy is on record, by dtype."""
+    for op, row in run.summary.ops.items():
+        if measured := [(dtype, row.accuracy[dtype]) for dtype in run.dtypes if dtype in row.accuracy]:
+            yield op, measured
 
 
 def _legend(runs: Sequence[Run]) -> list[tuple[str, int]]:
@@ -354,12 +352,12 @@ def _legend(runs: Sequence[Run]) -> list[tuple[str, int]]:
 
 
 def _series(runs: Sequence[Run], op: str) -> list[list[tuple[float, float]]]:
-    """Points of a plot, a list a colour."""
-    rows = [run.summary.rows.get(op) for run in runs]
+    """Points of a plot, one list per colour."""
+    rows = [run.summary.ops.get(op) for run in runs]
     if len(runs) == 1:
         row = rows[0]
-        return [sorted(row.gauges[d].places.values()) if row and d in row.gauges else [] for d in runs[0].dtypes]
-    return [sorted(p for g in row.gauges.values() for p in g.places.values()) if row else [] for row in rows]
+        return [sorted(row.accuracy[d].places.values()) if row and d in row.accuracy else [] for d in runs[0].dtypes]
+    return [sorted(p for a in row.accuracy.values() for p in a.places.values()) if row else [] for row in rows]
 
 
 def _plots(runs: Sequence[Run]) -> list[tuple[str, Markup]]:
@@ -400,7 +398,7 @@ def _plot(op: str, series: Sequence[Sequence[tuple[float, float]]], name: str, l
 
 
 def _ticks(axes: Any, axis: int, wanted: Sequence[float], apart: float) -> list[float]:
-    """Those of some ticks, the more important ones first, that are on the axis and so many pixels apart."""
+    """Those of the wanted ticks, the more important ones first, that are on the axis and `apart` pixels from each other."""
     low, high = (axes.get_xlim, axes.get_ylim)[axis]()
     kept: dict[float, float] = {}
     for tick in wanted:
@@ -427,16 +425,16 @@ class Pick:
 
 
 def _kinks(runs: Sequence[Run]) -> list[tuple[str, str, list[Pick]]]:
-    """The kink table: name, subgradients, a pick a run."""
-    rows = {str(r["name"]): str(r.get("subgradients", "")) for run in runs for r in run.summary.kinks}
-    records = [{str(r["name"]): r for r in run.summary.kinks} for run in runs]
-    return [(name, set_, [_pick(found.get(name)) for found in records]) for name, set_ in rows.items()]
+    """The kink table: name, subgradients, one pick per run."""
+    rows = {r.name: r.subgradients for run in runs for r in run.summary.kinks}
+    records = [{r.name: r for r in run.summary.kinks} for run in runs]
+    return [(name, set_, [_pick(by_name.get(name)) for by_name in records]) for name, set_ in rows.items()]
 
 
-def _pick(record: Record | None) -> Pick:
+def _pick(record: KinkRecord | None) -> Pick:
     if record is None:
         return Pick("", "not asked", "unjudged")
-    verdict, got = str(record["verdict"]), record.get("got", [])
+    verdict, got = record.verdict, record.got
     if verdict in ("unsupported", "crash") or not got:
         return Pick("", verdict, "new" if verdict in FAILING else "unsupported")
     flat = [_flat(g) for g in got]
@@ -446,7 +444,7 @@ def _pick(record: Record | None) -> Pick:
 
 
 def _flat(value: Any) -> str:
-    return f"({', '.join(map(_flat, value))})" if isinstance(value, list) else _number(float(value), 6)
+    return f"({', '.join(map(_flat, value))})" if isinstance(value, tuple) else _number(value, 6)
 
 
 @cache
@@ -460,16 +458,16 @@ def _floors(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, str]], str]]
     seen = sensitivity()["ops"]
     out = []
     for op in _catalogue(runs):
-        rows = [run.summary.rows.get(op) for run in runs]
+        rows = [run.summary.ops.get(op) for run in runs]
         if len(runs) == 1:
-            gauges = [rows[0].gauges.get(dtype) if rows[0] else None for dtype in runs[0].dtypes]
+            measured = [rows[0].accuracy.get(dtype) if rows[0] else None for dtype in runs[0].dtypes]
         else:
-            gauges = [row.gauges.get("float64") if row else None for row in rows]
-        cells = [(_number(g.floor, 2), _number(g.sharpest, 2)) if g else ("–", "–") for g in gauges]
+            measured = [row.accuracy.get("float64") if row else None for row in rows]
+        cells = [(_number(a.floor, 2), _number(a.sharpest, 2)) if a else ("–", "–") for a in measured]
         out.append((op, cells, "{} of {}".format(*seen[op]) if op in seen else "not tried"))
     return out
 
 
-def _costly(run: Run, most: int = 10) -> list[Row]:
+def _costly(run: Run, most: int = 10) -> list[OpSummary]:
     """The ops that took longest."""
-    return sorted((row for row in run.summary.rows.values() if row.seconds), key=lambda row: -row.seconds)[:most]
+    return sorted((row for row in run.summary.ops.values() if row.seconds), key=lambda row: -row.seconds)[:most]

@@ -1,4 +1,4 @@
-"""The dashboard: what the runs of a history tell together, machine by machine, as one HTML file."""
+"""The dashboard: what the runs of a history show together, machine by machine, as one HTML file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from markupsafe import Markup
 from packaging.version import InvalidVersion, Version
 
-from ..records.history import Finding, History, Machine, Seen, Series
-from ..records.records import JUDGED, counted
-from .changepoints import CHANCE, LEAST, Step, steps
+from ..records.history import History, Machine, PastRun, Series, Sighting
+from ..records.summary import JUDGED, counted
+from .changepoints import CHANCE, LEAST, ChangePoint, change_points
 from .charts import INK, MUTED, SERIES, STATES, canvas, svg
 from .pages import render
 from .timings import SECONDS, amount
@@ -24,35 +24,35 @@ __all__ = ["DASHBOARD", "MOST_BYTES", "dashboard"]
 
 #: The name of the page in its folder.
 DASHBOARD = "dashboard.html"
-#: The page is smaller than this: what does not fit is left out, and that is said.
+#: The page is smaller than this; it says what is left out because it does not fit.
 MOST_BYTES = 1_000_000
-#: What is tried in turn: the machines that ran last, so many of them, and so many rows at most under a chart.
+#: What is tried in turn: how many machines, those that ran last, and how many rows at most under a chart.
 FITTINGS = ((8, 200), (8, 60), (8, 20), (3, 20), (1, 20), (1, 5))
-#: Charts show so many runs, the last ones.
+#: How many runs a chart shows: the last ones.
 MOST_RUNS = 200
-#: So many changes are told, and so many findings drawn; the tables hold more.
-MOST_TOLD, MOST_DRAWN = 40, 30
+#: How many changes are listed, and how many findings drawn; the tables hold more.
+MOST_LISTED, MOST_DRAWN = 40, 30
 
 
-def dashboard(found: History) -> str:
+def dashboard(history: History) -> str:
     """The page of a history.
 
     Parameters
     ----------
-    found : History
+    history : History
 
     Returns
     -------
     str
         HTML, shorter than `MOST_BYTES` when encoded.
     """
-    machines = found.machines()
+    machines = history.machines()
     places: list[dict[str, Any]] = []
     for most, rows in FITTINGS:
         for number, machine in enumerate(machines[len(places) : most], len(places)):
-            places.append(_place(found, machine, f"m{number}"))
+            places.append(_place(history, machine, f"m{number}"))
         text = render(
-            "dashboard.html", machines=places[:most], others=[m.label for m in machines[most:]], most=rows, notes=found.notes,
+            "dashboard.html", machines=places[:most], others=[m.label for m in machines[most:]], most=rows, notes=history.notes,
             counted=counted, chance=CHANCE,
         )  # fmt: skip
         if len(text.encode()) < MOST_BYTES:
@@ -60,14 +60,14 @@ def dashboard(found: History) -> str:
     raise ValueError(f"the dashboard is larger than {MOST_BYTES} bytes even with what is least: begin a new history")
 
 
-def _place(found: History, machine: Machine, name: str) -> dict[str, Any]:
-    """Everything that the page says of one machine."""
-    series, seen = found.series(machine.key), found.seen(machine.key)
+def _place(history: History, machine: Machine, name: str) -> dict[str, Any]:
+    """Everything that the page says about one machine."""
+    series, checked = history.series(machine.key), history.conformance(machine.key)
     return {
         "name": name, "label": machine.label, "key": machine.key, "runs": machine.runs[::-1],
-        "throughput": _throughput(series, name), "releases": list(_releases(series, seen, name)),
+        "throughput": _throughput(series, name), "releases": list(_releases(series, checked, name)),
         "conformance": [
-            _conformance(backend, profile, runs, f"{name}-c{k}") for k, ((backend, profile), runs) in enumerate(seen.items())
+            _conformance(backend, profile, runs, f"{name}-c{k}") for k, ((backend, profile), runs) in enumerate(checked.items())
         ],
     }  # fmt: skip
 
@@ -87,12 +87,12 @@ def _dated(axes: Any, started: Sequence[str]) -> None:
 def _changed(before: str, after: str) -> str:
     """What is different between two texts of versions."""
     old, new = (dict(part.split(" ", 1) for part in text.split(", ") if " " in part) for text in (before, after))
-    told = [
+    changes = [
         f"{name} {old.get(name, 'absent')} → {new.get(name, 'absent')}"
         for name in {**old, **new}
         if old.get(name) != new.get(name)
     ]
-    return f"with {', '.join(told)}" if told else "with the same versions"
+    return f"with {', '.join(changes)}" if changes else "with the same versions"
 
 
 # -- throughput ----------------------------------------------------------------------------------------------------------------
@@ -110,78 +110,80 @@ class Chart:
 
 def _throughput(series: Sequence[Series], name: str) -> dict[str, Any]:
     """Charts of throughput by op, and the steps in words."""
-    backends = list(dict.fromkeys(one.backend for one in series))
-    found = steps([[point.total_s for point in one.points] for one in series])
-    told = list(_told([(one, step) for one, some in zip(series, found, strict=True) for step in some], series))
-    cases: dict[tuple[str, ...], list[tuple[Series, list[Step]]]] = {}
-    for one, some in zip(series, found, strict=True):
-        cases.setdefault((one.op, one.case, one.layout, one.dtype, one.setting), []).append((one, some))
-    settings = len({one.setting for one in series}) > 1
+    backends = list(dict.fromkeys(s.backend for s in series))
+    stepped = list(zip(series, change_points([[point.total_s for point in s.points] for s in series]), strict=True))
+    changes = list(_changes([(s, step) for s, steps in stepped for step in steps], series))
+    cases: dict[tuple[str, ...], list[tuple[Series, list[ChangePoint]]]] = {}
+    for s, steps in stepped:
+        cases.setdefault((s.op, s.case, s.layout, s.dtype, s.setting), []).append((s, steps))
+    settings = len({s.setting for s in series}) > 1
     ops: dict[str, list[Chart]] = {}
     for number, ((op, *words, setting), group) in enumerate(cases.items()):
         caption = ", ".join([*words, *([setting] if settings else [])])
         ops.setdefault(op, []).append(_speeds(f"{op} {caption}", caption, group, backends, f"{name}-t{number}"))
     return {
-        "told": told[:MOST_TOLD], "more": len(told[MOST_TOLD:]),
+        "changes": changes[:MOST_LISTED], "more": len(changes[MOST_LISTED:]),
         "ops": ops, "legend": [(b, k % len(SERIES) + 1) for k, b in enumerate(backends)],
-        "enough": any(len(one.points) >= 2 * LEAST for one in series), "least": 2 * LEAST,
+        "enough": any(len(s.points) >= 2 * LEAST for s in series), "least": 2 * LEAST,
     }  # fmt: skip
 
 
-def _told(found: Sequence[tuple[Series, Step]], series: Sequence[Series]) -> Iterator[tuple[str, str]]:
-    """The steps in words with a turn each, latest first; those of one op that come together are told together."""
-    alike: dict[tuple[Any, ...], list[tuple[Series, Step]]] = {}
-    for one, step in found:
-        at = one.points[step.at]
-        alike.setdefault((at.started, at.number, one.backend, one.op, step.ratio > 1), []).append((one, step))
-    for (*_, backend, op, slower), some in sorted(alike.items(), key=lambda item: item[0][:2], reverse=True):
-        cases = sum(1 for one in series if (one.backend, one.op) == (backend, op))
-        yield ("slower" if slower else "faster"), _step_sentence(some, cases)
+def _changes(steps: Sequence[tuple[Series, ChangePoint]], series: Sequence[Series]) -> Iterator[tuple[str, str]]:
+    """The steps in words with a turn each, latest first; those of one op that come together make one sentence."""
+    together: dict[tuple[Any, ...], list[tuple[Series, ChangePoint]]] = {}
+    for s, step in steps:
+        at = s.points[step.at]
+        together.setdefault((at.started, at.number, s.backend, s.op, step.ratio > 1), []).append((s, step))
+    for (*_, backend, op, slower), alike in sorted(together.items(), key=lambda item: item[0][:2], reverse=True):
+        cases = sum(1 for s in series if (s.backend, s.op) == (backend, op))
+        yield ("slower" if slower else "faster"), _step_sentence(alike, cases)
 
 
-def _step_sentence(some: Sequence[tuple[Series, Step]], cases: int) -> str:
+def _step_sentence(steps: Sequence[tuple[Series, ChangePoint]], cases: int) -> str:
     """Steps of one op in the same run, in words.
 
     Examples
     --------
-    >>> from .history import Timed
-    >>> old, new = (Timed(n, f"2026-11-2{n}T10:00", f"mygrad 2.{n}.0", "0.1.0", 1.0, 1.0, 1.0, 1e9) for n in (4, 5))
+    >>> from ..records.history import PastTiming
+    >>> old, new = (PastTiming(n, f"2026-11-2{n}T10:00", f"mygrad 2.{n}.0", "0.1.0", 1, 1, 1, 1e9) for n in (4, 5))
     >>> one = Series("mygrad", "matmul", "8 @ 8", "C", "float64", "", (old, new))
-    >>> _step_sentence([(one, Step(1, 1.32, 1.21, 1.44, 0.01))], 9)
+    >>> _step_sentence([(one, ChangePoint(1, 1.32, 1.21, 1.44, 0.01))], 9)
     'mygrad: matmul 8 @ 8, C, float64 takes 1.32 times as long (1.21 to 1.44) since 2026-11-25 10:00, with mygrad 2.4.0 → 2.5.0'
-    >>> _step_sentence([(one, Step(1, 1.32, 1.21, 1.44, 0.01)), (one, Step(1, 1.5, 1.4, 1.6, 0.01))], 9)
+    >>> _step_sentence([(one, ChangePoint(1, 1.32, 1.21, 1.44, 0.01)), (one, ChangePoint(1, 1.5, 1.4, 1.6, 0.01))], 9)
     'mygrad: 2 of 9 cases of matmul take 1.32 to 1.50 times as long since 2026-11-25 10:00, with mygrad 2.4.0 → 2.5.0'
     """
-    one, step = some[0]
-    before, after = one.points[step.at - 1], one.points[step.at]
+    first, step = steps[0]
+    before, after = first.points[step.at - 1], first.points[step.at]
     since = f"since {_when(after.started)}, {_changed(before.versions, after.versions)}"
-    if len(some) == 1:
-        what = f"{one.op} {one.case}, {one.layout}, {one.dtype}"
-        return f"{one.backend}: {what} takes {step.ratio:.2f} times as long ({step.low:.2f} to {step.high:.2f}) {since}"
-    ratios = sorted(step.ratio for _, step in some)
+    if len(steps) == 1:
+        what = f"{first.op} {first.case}, {first.layout}, {first.dtype}"
+        return f"{first.backend}: {what} takes {step.ratio:.2f} times as long ({step.low:.2f} to {step.high:.2f}) {since}"
+    ratios = sorted(step.ratio for _, step in steps)
     times = " to ".join(dict.fromkeys(f"{ratio:.2f}" for ratio in (ratios[0], ratios[-1])))
-    return f"{one.backend}: {len(some)} of {cases} cases of {one.op} take {times} times as long {since}"
+    return f"{first.backend}: {len(steps)} of {cases} cases of {first.op} take {times} times as long {since}"
 
 
-def _speeds(title: str, caption: str, some: Sequence[tuple[Series, list[Step]]], backends: Sequence[str], name: str) -> Chart:
-    """Throughput of one case over runs, a line a backend."""
-    numbers = sorted({p.number for one, _ in some for p in one.points}, key=_order(some))[-MOST_RUNS:]
+def _speeds(
+    title: str, caption: str, stepped: Sequence[tuple[Series, list[ChangePoint]]], backends: Sequence[str], name: str
+) -> Chart:
+    """Throughput of one case over runs, one line per backend."""
+    started = {p.number: p.started for s, _ in stepped for p in s.points}
+    numbers = sorted(started, key=lambda number: (started[number], number))[-MOST_RUNS:]
     at = {number: k for k, number in enumerate(numbers)}
-    started = {p.number: p.started for one, _ in some for p in one.points}
     cells: dict[int, dict[str, str]] = {number: {} for number in numbers}
     with canvas(236, 132, margins=(0.17, 0.96, 0.17, 0.94)) as (figure, axes):
         speeds = []
-        for one, stepped in some:
-            points = [(at[p.number], p.flops / p.total_s / 1e9, p) for p in one.points if p.number in at]
-            colour = SERIES[backends.index(one.backend) % len(SERIES)]
+        for s, steps in stepped:
+            points = [(at[p.number], p.flops / p.total_s / 1e9, p) for p in s.points if p.number in at]
+            colour = SERIES[backends.index(s.backend) % len(SERIES)]
             axes.plot([x for x, _, _ in points], [y for _, y, _ in points], color=colour, linewidth=1.2, marker=None)
             for x, y, _ in points[:1] if len(points) == 1 else []:
                 axes.plot([x - 0.15, x + 0.15], [y, y], color=colour, linewidth=2.4)
-            for step in stepped:
-                if (number := one.points[step.at].number) in at:
+            for step in steps:
+                if (number := s.points[step.at].number) in at:
                     axes.axvline(at[number] - 0.5, color=colour, linewidth=0.9, dashes=(2, 2))
             for _, y, p in points:
-                cells[p.number][one.backend] = f"{amount(p.total_s, SECONDS)} ({y:.3g})"
+                cells[p.number][s.backend] = f"{amount(p.total_s, SECONDS)} ({y:.3g})"
             speeds += [y for _, y, _ in points]
         if max(speeds) > 6 * min(speeds):
             axes.set_yscale("log")
@@ -191,16 +193,11 @@ def _speeds(title: str, caption: str, some: Sequence[tuple[Series, list[Step]]],
         axes.set_xlim(-0.6, max(len(numbers) - 0.4, 0.6))
         _dated(axes, [started[number] for number in numbers])
         _round_ticks(axes)
-        latest = "; ".join(f"{one.backend} {one.points[-1].flops / one.points[-1].total_s / 1e9:.3g}" for one, _ in some)
+        latest = "; ".join(f"{s.backend} {s.points[-1].flops / s.points[-1].total_s / 1e9:.3g}" for s, _ in stepped)
         picture = svg(figure, f"Throughput of {title}", f"GFLOP/s over {counted(len(numbers), 'run')}; latest: {latest}.", name)
-    here = [b for b in backends if any(one.backend == b for one, _ in some)]
+    here = [b for b in backends if any(s.backend == b for s, _ in stepped)]
     rows = [[_when(started[n]), *(cells[n].get(b, "") for b in here)] for n in reversed(numbers)]
     return Chart(caption, picture, ["run", *here], rows)
-
-
-def _order(some: Sequence[tuple[Series, list[Step]]]) -> Any:
-    began = {p.number: (p.started, p.number) for one, _ in some for p in one.points}
-    return began.__getitem__
 
 
 def _round_ticks(axes: Any, most: int = 5) -> None:
@@ -232,7 +229,7 @@ def _version(text: str) -> Version:
         return Version("0")
 
 
-def _releases(series: Sequence[Series], seen: dict[tuple[str, str], list[Seen]], name: str) -> Iterator[dict[str, Any]]:
+def _releases(series: Sequence[Series], seen: dict[tuple[str, str], list[PastRun]], name: str) -> Iterator[dict[str, Any]]:
     """For every backend with several versions on record: time by version relative to the newest, and conformance."""
     for number, backend in enumerate(dict.fromkeys(one.backend for one in series)):
         times: dict[tuple[str, str, str, str], dict[str, float]] = {}
@@ -250,7 +247,7 @@ def _releases(series: Sequence[Series], seen: dict[tuple[str, str], list[Seen]],
 
 def _side_by_side(
     backend: str, versions: Sequence[str], times: dict[tuple[str, str, str, str], dict[str, float]],
-    seen: dict[tuple[str, str], list[Seen]], name: str,
+    seen: dict[tuple[str, str], list[PastRun]], name: str,
 ) -> dict[str, Any]:  # fmt: skip
     short = [v.partition(",")[0].rpartition(" ")[2] for v in versions]
     short = short if len(set(short)) == len(short) else list(versions)
@@ -291,8 +288,8 @@ def _relative(backend: str, op: str, versions: Sequence[str], ratios: dict[str, 
         axes.set_ylim(min([*every, 1.0]) / 1.2, max([*every, 1.0]) * 1.2)
         axes.set_xticks(range(len(versions)), versions)
         _round_ticks(axes, 7)
-        said = ", ".join(f"{v}: {m:.2f}" for v, m in zip(versions, medians, strict=True))
-        text = f"Time relative to the newest release, a line a case, logarithmic; median over cases by release: {said}."
+        listed = ", ".join(f"{v}: {m:.2f}" for v, m in zip(versions, medians, strict=True))
+        text = f"Time relative to the newest release, one line per case, logarithmic; median over cases by release: {listed}."
         picture = svg(figure, f"{backend}: {op} by release", text, name)
     rows = [[case, *("" if r is None else f"{r:.2f}" for r in some)] for case, some in ratios.items()]
     rows.append(["median of the cases", *(f"{m:.2f}" for m in medians)])
@@ -302,15 +299,15 @@ def _relative(backend: str, op: str, versions: Sequence[str], ratios: dict[str, 
 # -- conformance ---------------------------------------------------------------------------------------------------------------
 
 
-def _conformance(backend: str, profile: str, runs: Sequence[Seen], name: str) -> dict[str, Any]:
-    """States of ops over runs, what went from one state to another, and findings."""
+def _conformance(backend: str, profile: str, runs: Sequence[PastRun], name: str) -> dict[str, Any]:
+    """States of ops over runs, the changes of state, and findings."""
     return {
         "name": name, "backend": backend, "profile": profile, "runs": len(runs), "states": _states(backend, runs, f"{name}-s"),
         "turns": _turns(runs)[::-1], **_findings(backend, runs, f"{name}-f"),
     }  # fmt: skip
 
 
-def _current(runs: Sequence[Seen]) -> Iterator[tuple[Seen, dict[str, str]]]:
+def _current(runs: Sequence[PastRun]) -> Iterator[tuple[PastRun, dict[str, str]]]:
     """Every run with the states of all ops after it; an op that a run did not judge keeps its state."""
     states: dict[str, str] = {}
     for run in runs:
@@ -318,7 +315,7 @@ def _current(runs: Sequence[Seen]) -> Iterator[tuple[Seen, dict[str, str]]]:
         yield run, dict(states)
 
 
-def _states(backend: str, runs: Sequence[Seen], name: str) -> Chart:
+def _states(backend: str, runs: Sequence[PastRun], name: str) -> Chart:
     """How many ops are in which state after each run."""
     counts = [(run, Counter(states.values())) for run, states in _current(runs)][-MOST_RUNS:]
     kinds = [kind for kind in STATES if any(count[kind] for _, count in counts)]
@@ -342,7 +339,7 @@ def _states(backend: str, runs: Sequence[Seen], name: str) -> Chart:
     return Chart("Ops by state", picture, ["run", "versions", "judged", *kinds], rows)
 
 
-def _turns(runs: Sequence[Seen]) -> list[tuple[str, str, str, str, str]]:
+def _turns(runs: Sequence[PastRun]) -> list[tuple[str, str, str, str, str]]:
     """Every change of an op's state: when, op, from, to, and what was different."""
     out = []
     for (before, old), (after, new) in pairwise(_current(runs)):
@@ -352,19 +349,19 @@ def _turns(runs: Sequence[Seen]) -> list[tuple[str, str, str, str, str]]:
     return out
 
 
-def _findings(backend: str, runs: Sequence[Seen], name: str) -> dict[str, Any]:
+def _findings(backend: str, runs: Sequence[PastRun], name: str) -> dict[str, Any]:
     """Every finding: when it was first and last seen, and since when it is gone."""
-    every: dict[str, list[tuple[int, Finding]]] = {}
+    every: dict[str, list[tuple[int, Sighting]]] = {}
     for number, run in enumerate(runs):
-        for found in run.findings:
-            if found.place != "no longer fails":
-                every.setdefault(found.key, []).append((number, found))
+        for finding in run.findings:
+            if finding.place != "no longer fails":
+                every.setdefault(finding.key, []).append((number, finding))
     rows = []
-    for some in every.values():
-        (first, _), (last, found) = some[0], some[-1]
-        gone = next((run for run in runs[last + 1 :] if _covers(run, found)), None)
-        rows.append((first, last, gone, found))
-    rows.sort(key=_telling)
+    for sightings in every.values():
+        (first, _), (last, latest) = sightings[0], sightings[-1]
+        gone = next((run for run in runs[last + 1 :] if _covers(run, latest)), None)
+        rows.append((first, last, gone, latest))
+    rows.sort(key=_importance)
     if not rows:
         return {"findings": None}
     listed = [
@@ -379,33 +376,31 @@ def _findings(backend: str, runs: Sequence[Seen], name: str) -> dict[str, Any]:
     return {"findings": Chart("Findings", picture, heads, listed), "undrawn": len(rows[MOST_DRAWN:])}
 
 
-def _telling(row: tuple[int, int, Seen | None, Finding]) -> tuple[Any, ...]:
-    """What is told first: what is new, what was found or went on the way, and at last what was known all along."""
-    first, last, gone, found = row
-    kind = 0 if gone is None and not found.known else 1 if gone is not None else 2 if first else 3
-    return kind, -last, -first, found.key
+def _importance(row: tuple[int, int, PastRun | None, Sighting]) -> tuple[Any, ...]:
+    """What comes first: what is new, then what came or went on the way, and last what was known all along."""
+    first, last, gone, finding = row
+    kind = 0 if gone is None and not finding.known else 1 if gone is not None else 2 if first else 3
+    return kind, -last, -first, finding.key
 
 
-def _covers(run: Seen, found: Finding) -> bool:
+def _covers(run: PastRun, finding: Sighting) -> bool:
     """Whether a run would have met a finding if it were still there."""
-    return not run.partial and run.states.get(found.op, "not judged") in JUDGED
+    return not run.partial and run.states.get(finding.op, "not judged") in JUDGED
 
 
-def _timelines(backend: str, rows: Sequence[tuple[int, int, bool, Finding]], runs: Sequence[Seen], name: str) -> Markup:
-    """A line a finding, from the run that saw it first to the one that saw it last."""
+def _timelines(backend: str, rows: Sequence[tuple[int, int, bool, Sighting]], runs: Sequence[PastRun], name: str) -> Markup:
+    """One line per finding, from the run that saw it first to the one that saw it last."""
     with canvas(640, 34 + 15 * len(rows)) as (figure, axes):
-        for place, (first, last, gone, found) in enumerate(rows):
-            colour = MUTED if gone else STATES["known" if found.known else "new"]
+        for place, (first, last, gone, finding) in enumerate(rows):
+            colour = MUTED if gone else STATES["known" if finding.known else "new"]
             axes.plot([first - 0.3, last + 0.3], [place, place], color=colour, linewidth=5.0, solid_capstyle="butt")
         axes.set_ylim(len(rows) - 0.3, -0.7)
         axes.set_xlim(-0.6, max(len(runs) - 0.4, 5.6))
-        axes.set_yticks(range(len(rows)), [_cut(found.known or f"{found.op}: {found.verdict}") for *_, found in rows])
+        axes.set_yticks(range(len(rows)), [_cut(f.known or f"{f.op}: {f.verdict}") for *_, f in rows])
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         _dated(axes, [run.started for run in runs])
         here = sum(1 for _, _, gone, _ in rows if not gone)
-        text = (
-            f"From first to last sight, over {counted(len(runs), 'run')}: {here} are still there, {len(rows) - here} are gone."
-        )
+        text = f"First to last sighting, over {counted(len(runs), 'run')}: {here} still there, {len(rows) - here} gone."
         return svg(figure, f"Findings in {backend}", text, name)
 
 

@@ -1,4 +1,4 @@
-"""Pages: templates filled in with what was read, every text of it escaped, as one HTML file that needs nothing else."""
+"""Pages: templates filled in with what was read, every text escaped, as one HTML file that needs nothing else."""
 
 from __future__ import annotations
 

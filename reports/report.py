@@ -1,38 +1,213 @@
-"""The report: what a run came to, as one JSON document whose schema is published beside this file."""
+"""The report: the result of a run as one JSON document, a model whose schema is published beside this file."""
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from ..oracle.program import ProgramError, Question
-from ..records.lockstep import HistoryCase
-from ..records.records import FILE, STANDINGS, Record, Row, Summary, plain
+from pydantic import Field
+
+from ..records.case import Case, ScriptCase, WitnessRecord
+from ..records.fields import FrozenModel, LedgerState, NestedReal, Real, Verdict
+from ..records.models import DisagreementRecord, Environment, FailureRecord, KinkRecord, LedgerRecord
+from ..records.places import FILE
 from ..records.sentences import failure_sentence, ledger_sentence
+from ..records.summary import CATEGORIES, OpSummary, Summary
 
-__all__ = ["REPORT", "program_lines", "report_tree", "schema", "write_report"]
+__all__ = ["REPORT", "Report", "case_lines", "make_report", "write_report"]
 
 #: The name of the report in its folder.
 REPORT = "report.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 2
 
-#: What of an outcome's record stands in the report.
-OUTCOME = (
-    "op", "family", "dtype", "verdict", "blamed", "known", "where", "reason", "index", "got", "expected", "error", "allowance",
-    "bits_lost", "kink", "steps", "witnesses",
-)  # fmt: skip
-LEDGER = ("id", "op", "state", "reason")
-KINK = ("name", "program", "subgradients", "verdict", "got", "reason")
+if TYPE_CHECKING:
+    State: TypeAlias = str
+    Status: TypeAlias = int
+else:
+    State, Status = Literal[(*CATEGORIES, "not judged")], Literal[0, 1, 2, 4, 130]
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of `report_tree`."""
-    return dict(json.loads(files(__package__).joinpath("report.schema.json").read_text("utf-8")))
+class GateVerdict(FrozenModel):
+    """Whether the gate passed, and why it did or did not."""
+
+    status: Status = Field(description="The exit status.")
+    passed: bool
+    partial: bool = Field(description="The run did not reach its end.")
+    strict_accuracy: bool
+    reasons: tuple[str, ...] = Field(min_length=1)
 
 
-def report_tree(summary: Summary, *, strict: bool = False, torn: str = "") -> dict[str, Any]:
+class JudgedBackend(FrozenModel):
+    """What was judged."""
+
+    name: str
+    versions: dict[str, str]
+
+
+class Counts(FrozenModel):
+    """Outcomes by category."""
+
+    judged: int = Field(ge=0, description="correct + lossy + known + new")
+    correct: int = Field(ge=0)
+    lossy: int = Field(ge=0)
+    known: int = Field(ge=0)
+    new: int = Field(ge=0)
+    undecided: int = Field(ge=0)
+    unsupported: int = Field(ge=0)
+    verdicts: dict[str, int]
+    modes: dict[str, dict[str, int]] = Field(description="For each mode besides reverse mode that was asked, its verdicts.")
+
+
+class AccuracyReport(FrozenModel):
+    """The accuracy of gradients in one dtype, of correct and lossy answers away from kinks."""
+
+    questions: int = Field(ge=1)
+    median_ulp: Real
+    worst_ulp: Real
+    bits_lost: Real
+    at: tuple[Real, ...] = Field(description="The operands at the worst element, where they are on record.")
+    floor: Real = Field(
+        description="The relative error of one gradient element that half of the questions would have rejected for certain."
+    )
+    sharpest: Real = Field(description="The same for the sharpest question.")
+
+
+class OpReport(Counts):
+    """One op that was to be asked about, judged or not."""
+
+    op: str
+    family: str
+    state: State
+    dtypes: dict[str, int]
+    kinks: int = Field(ge=0)
+    worst_ulp: Real = Field(description="The largest error of a correct answer, in units in the last place.")
+    legs: dict[str, dict[str, int]] = Field(description="For each leg, how often it took which stance.")
+    seconds: float = Field(ge=0, description="The time that judging took.")
+    accuracy: dict[str, AccuracyReport] = Field(description="By dtype.")
+
+    @classmethod
+    def of(cls, op: OpSummary) -> OpReport:
+        """The report of one op."""
+        return cls(
+            op=op.op, family=op.family, state=op.state, judged=op.judged, **{c: op.categories[c] for c in CATEGORIES},
+            verdicts=dict(op.verdicts), modes={mode: dict(verdicts) for mode, verdicts in op.modes.items()},
+            dtypes=dict(op.dtypes), kinks=op.kinks, worst_ulp=op.worst_ulp,
+            legs={leg: dict(stances) for leg, stances in op.legs.items()}, seconds=round(op.seconds, 3),
+            accuracy={
+                dtype: AccuracyReport(
+                    questions=a.questions, median_ulp=a.median, worst_ulp=a.worst, bits_lost=a.bits_lost, at=a.at,
+                    floor=a.floor, sharpest=a.sharpest,
+                )
+                for dtype, a in op.accuracy.items()
+            },
+        )  # fmt: skip
+
+
+class FailureReport(FrozenModel):
+    """The smallest counterexample of a failure, or a question on which the oracle's legs disagree."""
+
+    op: str
+    family: str | None = None
+    dtype: str | None = None
+    verdict: Verdict | None = None
+    mode: str | None = None
+    blamed: str | None = Field(None, description="The op to blame, or 'accumulation'.")
+    where: str | None = None
+    reason: str | None = None
+    index: tuple[int, ...] | None = None
+    got: Real | None = None
+    expected: Real | None = None
+    error: Real | None = None
+    allowance: Real | None = None
+    bits_lost: Real | None = None
+    kink: bool = False
+    steps: int | None = Field(None, ge=0)
+    case: str = Field(description="cases/ID.json holds the question; `adjudge replay ID` asks it again.")
+    program: tuple[str, ...]
+    sentence: str = ""
+    witnesses: tuple[WitnessRecord, ...]
+
+    @classmethod
+    def of(cls, record: FailureRecord | DisagreementRecord, backend: str) -> FailureReport:
+        """The report of a failure or a disagreement."""
+        case = record.case
+        more: dict[str, Any] = {}
+        if isinstance(record, FailureRecord):
+            more = {name: getattr(record, name) for name in FailureRecord.model_fields if name in cls.model_fields}
+            more["sentence"] = failure_sentence(record, backend)
+        witnesses = case.witnesses if isinstance(case, Case) else ()
+        return cls(**more | {"op": record.op, "case": case.id, "program": tuple(case_lines(case)), "witnesses": witnesses})
+
+
+class LedgerReport(FrozenModel):
+    """What became of a ledger entry."""
+
+    id: str
+    op: str
+    state: LedgerState
+    reason: str
+    sentence: str
+
+    @classmethod
+    def of(cls, record: LedgerRecord) -> LedgerReport:
+        """The report of one entry."""
+        return cls(id=record.id, op=record.op, state=record.state, reason=record.reason, sentence=ledger_sentence(record))
+
+
+class KinkReport(FrozenModel):
+    """What the backend picks where implementations choose."""
+
+    name: str
+    program: str
+    subgradients: str = Field(description="What may be picked.")
+    verdict: Verdict
+    got: tuple[NestedReal, ...] = Field(description="One gradient per input.")
+    reason: str
+
+    @classmethod
+    def of(cls, record: KinkRecord) -> KinkReport:
+        """The report of one kink."""
+        return cls(**{name: getattr(record, name) for name in cls.model_fields})
+
+
+class Provenance(FrozenModel):
+    """Where the report comes from."""
+
+    adjudge: str
+    run: str
+    started: str
+    profile: str
+    seed: int | None
+    dtypes: tuple[str, ...]
+    legs: tuple[str, ...]
+    commit: str = Field(
+        description="Of the git checkout that the library lies in, with '+' where files are changed; empty where it is in none."
+    )
+    seconds: float | None
+    records: str
+
+
+class Report(FrozenModel):
+    """The result of a run of `adjudge check` (report.json). Numbers that are not finite travel as strings."""
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    verdict: GateVerdict
+    backend: JudgedBackend
+    counts: Counts
+    ops: tuple[OpReport, ...]
+    failures: tuple[FailureReport, ...]
+    known: dict[str, int] = Field(description="Outcomes that a ledger entry explains, by its id.")
+    ledger: tuple[LedgerReport, ...]
+    undecided: dict[str, int] = Field(description="Undecided outcomes, by reason.")
+    unsupported: dict[str, int] = Field(description="Unsupported outcomes, by reason.")
+    kinks: tuple[KinkReport, ...]
+    catalogue: dict[str, str] = Field(description="Every op that could have been asked about, with its family.")
+    disagreements: tuple[FailureReport, ...]
+    environment: Environment
+    provenance: Provenance
+
+
+def make_report(summary: Summary, *, strict: bool = False, torn: str = "") -> Report:
     """The report of a run.
 
     Parameters
@@ -43,67 +218,42 @@ def report_tree(summary: Summary, *, strict: bool = False, torn: str = "") -> di
     torn : str
         What was left out of the records, if anything.
     """
-    header, backend = summary.header, str(summary.header.get("backend", ""))
-    status = summary.status(strict)
-    tree = {
-        "schema_version": SCHEMA_VERSION,
-        "verdict": {
-            "status": status, "passed": status == 0, "partial": summary.partial, "strict_accuracy": strict,
-            "reasons": summary.reasons(strict) + ([torn] if torn else []),
-        },
-        "backend": {"name": backend, "versions": header.get("versions", {})},
-        "counts": {"judged": summary.judged, **{s: summary.count(s) for s in STANDINGS}, "verdicts": summary.verdicts},
-        "ops": [_row(row) for row in summary.rows.values()],
-        "failures": [_failure(f, backend) for f in summary.new_failures],
-        "known": dict(summary.known),
-        "ledger": [{k: r.get(k, "") for k in LEDGER} | {"sentence": ledger_sentence(r)} for r in summary.ledger],
-        "undecided": dict(summary.undecided),
-        "unsupported": dict(summary.unsupported),
-        "kinks": [{k: r.get(k, "") for k in KINK} for r in summary.kinks],
-        "catalogue": header.get("catalogue", {}),
-        "disagreements": [_failure(d, backend) for d in summary.disagreements],
-        "environment": header.get("environment", {}),
-        "provenance": {
-            "adjudge": header.get("adjudge", ""), "records": FILE,
-            **{k: header.get(k) for k in ("run", "started", "profile", "seed", "dtypes", "legs", "commit")},
-            "seconds": summary.end.get("seconds"),
-        },
-    }  # fmt: skip
-    return dict(plain(tree))
+    header, status = summary.header, summary.status(strict)
+    reasons = (*summary.reasons(strict), *([torn] if torn else []))
+    return Report(
+        verdict=GateVerdict(
+            status=status, passed=status == 0, partial=summary.partial, strict_accuracy=strict, reasons=reasons
+        ),
+        backend=JudgedBackend(name=header.backend, versions=header.versions),
+        counts=Counts(
+            judged=summary.judged, **{c: summary.count(c) for c in CATEGORIES}, verdicts=summary.verdicts,
+            modes={mode: dict(verdicts) for mode, verdicts in summary.modes.items()},
+        ),
+        ops=tuple(map(OpReport.of, summary.ops.values())),
+        failures=tuple(FailureReport.of(f, header.backend) for f in summary.failures),
+        known=dict(summary.known),
+        ledger=tuple(map(LedgerReport.of, summary.ledger)),
+        undecided=dict(summary.undecided),
+        unsupported=dict(summary.unsupported),
+        kinks=tuple(map(KinkReport.of, summary.kinks)),
+        catalogue=header.catalogue,
+        disagreements=tuple(FailureReport.of(d, header.backend) for d in summary.disagreements),
+        environment=header.environment,
+        provenance=Provenance(
+            adjudge=header.adjudge, run=header.run, started=header.started, profile=header.profile, seed=header.seed,
+            dtypes=header.dtypes, legs=header.legs, commit=header.commit,
+            seconds=summary.end.seconds if summary.end else None, records=FILE,
+        ),
+    )  # fmt: skip
 
 
-def _row(row: Row) -> dict[str, Any]:
-    return {
-        "op": row.op, "family": row.family, "state": row.state, "judged": row.judged,
-        **{s: row.standings[s] for s in STANDINGS},
-        "verdicts": dict(row.verdicts), "dtypes": dict(row.dtypes), "kinks": row.kinks, "worst_ulp": row.worst_ulp,
-        "legs": {leg: dict(stances) for leg, stances in row.legs.items()}, "seconds": round(row.seconds, 3),
-        "accuracy": {
-            dtype: {
-                "questions": g.questions, "median_ulp": g.median, "worst_ulp": g.worst, "bits_lost": g.bits_lost, "at": g.at,
-                "floor": g.floor, "sharpest": g.sharpest,
-            }
-            for dtype, g in row.gauges.items()
-        },
-    }  # fmt: skip
+def case_lines(case: Case | ScriptCase) -> list[str]:
+    """A case's program, one line per value, or its script."""
+    if isinstance(case, ScriptCase):
+        return list(case.lines)
+    return [line for line in str(case.question.program).split("\n") if line.strip()]
 
 
-def _failure(record: Record, backend: str) -> dict[str, Any]:
-    case = record.get("case") or {}
-    out = {k: record[k] for k in OUTCOME if k in record} | {"case": case.get("id"), "program": program_lines(case)}
-    return out | ({"sentence": failure_sentence(record, backend)} if record["kind"] == "failure" else {})
-
-
-def program_lines(case: Any) -> list[str]:
-    """A case's program, one line a value, or its history; none if it cannot be read."""
-    try:
-        if "history" in case:
-            return list(HistoryCase.from_json(case).lines)
-        return [line for line in str(Question.from_json(case["question"]).program).split("\n") if line.strip()]
-    except (ProgramError, LookupError, TypeError):
-        return []
-
-
-def write_report(folder: Path, tree: dict[str, Any]) -> None:
+def write_report(folder: Path, report: Report) -> None:
     """Write ``report.json`` into a folder."""
-    (folder / REPORT).write_text(json.dumps(tree, indent=1, allow_nan=False) + "\n", "utf-8")
+    (folder / REPORT).write_text(report.model_dump_json(indent=1) + "\n", "utf-8")

@@ -17,7 +17,7 @@ from ..backends.language import WIDTH, array_words, definitions, sequence, sourc
 from ..oracle.program import Input, Program, letter
 from ..oracle.protocol import Backend
 from ..oracle.reference import forward
-from ..records.case import Arrays, Case
+from ..records.case import Case
 
 __all__ = ["script"]
 
@@ -36,12 +36,12 @@ def script(case: Case, backend: Backend) -> str | None:
     LanguageError
         If a template asks for what there is not.
     """
-    mode, language = mode_of(case), backend.language
+    language = backend.language
     way = next((way for way in language.hvp if way in case.reason), "")
-    template = template_of(language, mode, way)
+    template = template_of(language, case.mode, way)
     if not template:
         return None
-    program, call = case.question.program, CALLS[mode]
+    program, call = case.question.program, CALLS[case.mode]
     known, main = _main(case, call, backend.numpy_dtypes)
     parts = [
         f"def inputs():\n{_indented(_input_lines(program))}\n    return {sequence(_letters(program))}",
@@ -53,11 +53,6 @@ def script(case: Case, backend: Backend) -> str | None:
     imports, helpers = definitions("\n".join(parts), language)
     blocks = [f"{_head(case)}\n\nimport sys\n\nimport numpy as np\n{imports}", *parts[:2], helpers, *parts[2:], CALLED]
     return "\n\n\n".join(filter(None, blocks)) + "\n"
-
-
-def mode_of(case: Case) -> str:
-    """The mode that a case is about, as `adjudge.oracle.protocol.Language` calls it."""
-    return {"tangent": "jvp", "hvp": "hvp"}.get(case.where.split(" ")[0], "vjp")
 
 
 def _head(case: Case) -> str:
@@ -135,24 +130,6 @@ GIVEN: dict[str, Callable[[Case], str]] = {
 # -- what is asked, and what is compared ---------------------------------------------------------------------------------------
 
 
-def _of_variables(program: Program, arrays: Arrays) -> list[np.ndarray]:
-    """The value's array and those of the variables' gradients; none where there is nothing to compare with."""
-    return [a for n, a in enumerate(arrays) if a is not None and (n == 0 or n - 1 in program.variables)]
-
-
-def _gradients(case: Case) -> tuple[list[np.ndarray], ...]:
-    program, bounds = case.question.program, case.bounds
-    return _of_variables(program, bounds.expected), _of_variables(program, bounds.allowance)
-
-
-def _tangent(case: Case) -> tuple[list[np.ndarray], ...]:
-    bounds = case.bounds
-    if not (bounds.tangent and bounds.expected):
-        return [], []
-    pairs = zip((bounds.expected, bounds.allowance), bounds.tangent, strict=True)
-    return tuple([*_of_variables(case.question.program, arrays[:1]), tangent] for arrays, tangent in pairs)
-
-
 @dataclass(frozen=True)
 class Call:
     """How a script asks in some mode.
@@ -163,21 +140,15 @@ class Call:
         Which of `GIVEN` the function takes.
     text : str
         The call.
-    names : callable
-        What the answers are called.
     answers : str
-        A list of them, in terms of what `text` assigns.
-    bounds : callable
-        What is expected of them, and how far off they may be; both empty where that is not known.
+        A list of the answers, in terms of what `text` assigns and in the order of `Bounds.rows`.
     rules : str
         Entries of a dict: what has to hold of the answers besides.
     """
 
     given: tuple[str, ...]
     text: str
-    names: Callable[[Program], list[str]]
     answers: str
-    bounds: Callable[[Case], tuple[list[np.ndarray], ...]]
     rules: str = ""
 
 
@@ -188,16 +159,12 @@ CALLS = {
     "vjp": Call(
         ("COTANGENT",),
         "value, gradients = vjp(*given, COTANGENT)",
-        lambda program: ["value", *(f"gradient of {letter(n)}" for n in program.variables)],
         "[value, *gradients]",
-        _gradients,
     ),
     "jvp": Call(
         ("TANGENTS",),
         "value, tangent = jvp(*given, *TANGENTS)",
-        lambda program: ["value", "tangent"],
         "[value, tangent]",
-        _tangent,
         """\
     "the tangent's shape": np.shape(tangent) == np.shape(value),
     "the tangent's dtype": np.asarray(tangent).dtype == np.asarray(value).dtype,
@@ -207,9 +174,7 @@ CALLS = {
     "hvp": Call(
         ("COTANGENT", "TANGENTS"),
         "products = hvp(*given, COTANGENT, *TANGENTS)",
-        lambda program: [f"hvp of {letter(n)}" for n in program.variables],
         "products",
-        lambda case: ([], []),
         """\
     "products' shapes": all(p is None or np.shape(p) == v.shape for p, v in zip(products, TANGENTS)),
     "products' dtypes": all(p is None or np.asarray(p).dtype == v.dtype for p, v in zip(products, TANGENTS)),
@@ -279,15 +244,15 @@ fine = list(rules.values())  # the numbers are as they are: what is broken here 
 
 def _main(case: Case, call: Call, numpy_dtypes: bool) -> tuple[list[str], str]:
     """What the main function needs to know, and the function."""
-    program = case.question.program
-    expected, allowance = call.bounds(case)
+    program, rows = case.question.program, case.bounds.rows
     known, body = [], [ASK.replace("{call}", call.text)]
     body.append(RULES.replace("RULES", call.rules) if call.rules else "fine = []\n")
-    if expected:
-        known = [f"NAMES = {call.names(program)!r}", _table("EXPECTED", expected), _table("ALLOWANCE", allowance)]
+    if rows:
+        known = [f"NAMES = {[row.name for row in rows]!r}", _table("EXPECTED", [row.expected for row in rows])]
+        known.append(_table("ALLOWANCE", [row.allowance for row in rows]))
         body.append(COMPARE.replace("ANSWERS", call.answers))
-    if call is CALLS["vjp"] and case.bounds.slope:
-        known += [_table("SLOPE", _of_variables(program, case.bounds.slope)), f"MOST = {case.bounds.most!r}"]
+    if case.bounds.slopes:
+        known += [_table("SLOPE", case.bounds.slopes), f"MOST = {case.bounds.most!r}"]
         body.append(SLOPE)
     if call is CALLS["vjp"] and case.verdict == "contract":
         with np.errstate(all="ignore"):

@@ -1,13 +1,13 @@
-"""The terminal: a run as it goes, and what it came to; plain text where nobody watches, readable at 80 columns."""
+"""The terminal: a run as it goes, and its result; plain text where nobody watches, readable at 80 columns."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 from rich.console import Console
 from rich.live import Live
@@ -15,9 +15,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..records.records import JUDGED, Record, Row, Summary, standing
+from ..oracle.modes import MODES
+from ..records.case import Case, ScriptCase, WitnessRecord
+from ..records.models import CheckRun, FailureRecord, OutcomeRecord, Record
 from ..records.sentences import failure_sentence, ledger_sentence
-from .report import program_lines
+from ..records.summary import JUDGED, OpSummary, Summary, category
+from .report import case_lines
 
 __all__ = ["Terminal", "make_console", "op_table", "witness_table"]
 
@@ -42,7 +45,7 @@ def make_console(file: IO[str] | None = None) -> Console:
 
 
 class Terminal:
-    """Says what happens in a run; a context, within which the last lines of a real terminal move.
+    """Prints what happens in a run; a context, within which the last lines of a real terminal are updated.
 
     Parameters
     ----------
@@ -56,47 +59,47 @@ class Terminal:
     def __init__(self, console: Console, summary: Summary, verbosity: int = 0) -> None:
         self.console, self.summary, self.verbosity = console, summary, verbosity
         self._began = time.monotonic()
-        self._last: Record | None = None
+        self._last: OutcomeRecord | None = None
         self._live = Live(get_renderable=self._progress, console=console, refresh_per_second=8, transient=True)
         self._moves = console.is_terminal and verbosity >= 0
 
     def __enter__(self) -> Terminal:
-        """Begin to move."""
+        """Start updating."""
         if self._moves:
             self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
-        """Be still."""
+        """Stop updating."""
         if self._moves:
             self._live.stop()
 
     def _progress(self) -> Text:
         """Two lines: how far the run is, and the op at hand."""
         s, seconds = self.summary, time.monotonic() - self._began
-        seen = sum(1 for row in s.rows.values() if row.state != "not judged")
-        text = Text(f"{s.judged} judged, {s.judged / max(seconds, 1e-3):.0f}/s, ops {seen}/{len(s.rows)}, {seconds:.0f} s")
+        seen = sum(1 for op in s.ops.values() if op.state != "not judged")
+        text = Text(f"{s.judged} judged, {s.judged / max(seconds, 1e-3):.0f}/s, ops {seen}/{len(s.ops)}, {seconds:.0f} s")
         for part in ("new", "known", "lossy", "undecided"):
             text.append(f", {s.count(part)} {part}", STYLES[part] if s.count(part) else "dim")
         if self._last is not None:
-            row = s.rows[self._last["op"]]
-            text.append(f"\n  {row.op} {self._last.get('dtype', '')}: {row.judged} judged", "dim")
+            op = s.ops[self._last.op]
+            text.append(f"\n  {op.op} {self._last.dtype}: {op.judged} judged", "dim")
         return text
 
     def record(self, record: Record) -> None:
-        """Say what is worth saying of one record as it comes."""
-        kind, backend = record["kind"], str(self.summary.header.get("backend", ""))
-        if kind == "run" and self.verbosity >= 0:
+        """Print what is worth telling about one record as it comes."""
+        backend = self.summary.header.backend
+        if isinstance(record, CheckRun) and self.verbosity >= 0:
             self.console.print(Text(_heading(record)))
-        elif kind == "outcome":
+        elif isinstance(record, OutcomeRecord):
             self._last = record
-            if self.verbosity > 0 and (state := standing(record)) != "correct":
-                self.console.print(Text(f"{state}: {_said(record, backend)}", STYLES[state]))
-        elif kind == "failure" and self.verbosity >= 0:
+            if self.verbosity > 0 and (state := category(record)) != "correct":
+                self.console.print(Text(f"{state}: {_sentence(record, backend)}", STYLES[state]))
+        elif isinstance(record, FailureRecord) and self.verbosity >= 0:
             self.console.print(Text(f"new: {failure_sentence(record, backend)}", STYLES["new"]))
 
     def close(self, *, strict: bool = False, folder: Path | None = None, torn: str = "") -> None:
-        """Say what the run came to.
+        """Print the result of the run.
 
         Parameters
         ----------
@@ -108,18 +111,21 @@ class Terminal:
             What was left out of the records.
         """
         s, show = self.summary, self.console.print
-        if self.verbosity >= 0 and s.rows:
-            show(op_table(s.rows.values()))
-            if pushed := s.tangents:
-                show(Text(f"tangents: {', '.join(f'{n} {verdict}' for verdict, n in pushed.most_common())}", "dim"))
+        if self.verbosity >= 0 and s.ops:
+            show(op_table(s.ops.values()))
+            for mode, verdicts in s.modes.items():
+                show(
+                    Text(f"{MODES[mode].title}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.most_common())}", "dim")
+                )
             show(Text("legs that agreed: b balls, s series, d differences, j jax\n", "dim"))
-        for failure in s.new_failures:
+        for failure in s.failures:
             self._failure(failure, folder)
-        for record in s.disagreements:
-            show(Text(f"legs disagree on a program of {record.get('op', '?')}:", STYLES["new"]))
-            show(_program(record))
-            show(Padding(witness_table(record.get("witnesses", ())), (0, 0, 1, 4)))
-            self._replay(record, folder)
+        for doubt in s.disagreements:
+            show(Text(f"legs disagree on a program of {doubt.op}:", STYLES["new"]))
+            show(_program(doubt.case))
+            if isinstance(doubt.case, Case):
+                show(Padding(witness_table(doubt.case.witnesses), (0, 0, 1, 4)))
+            self._replay(doubt.case, folder)
         for record in s.ledger:
             if record in s.stale or self.verbosity > 0:
                 show(Text(f"ledger: {ledger_sentence(record)}", "yellow"))
@@ -131,15 +137,14 @@ class Terminal:
         if folder is not None and self.verbosity >= 0:
             show(Text(f"report: {folder}"), soft_wrap=True)
 
-    def _failure(self, failure: Record, folder: Path | None) -> None:
-        self.console.print(Text(failure_sentence(failure, str(self.summary.header.get("backend", ""))), STYLES["new"]))
-        self.console.print(_program(failure), soft_wrap=True)
-        self._replay(failure, folder)
+    def _failure(self, failure: FailureRecord, folder: Path | None) -> None:
+        self.console.print(Text(failure_sentence(failure, self.summary.header.backend), STYLES["new"]))
+        self.console.print(_program(failure.case), soft_wrap=True)
+        self._replay(failure.case, folder)
 
-    def _replay(self, record: Record, folder: Path | None) -> None:
-        case = record.get("case") or {}
-        if folder is not None and "id" in case:
-            self.console.print(Text(f"    adjudge replay {case['id']}\n"), soft_wrap=True)
+    def _replay(self, case: Case | ScriptCase, folder: Path | None) -> None:
+        if folder is not None:
+            self.console.print(Text(f"    adjudge replay {case.id}\n"), soft_wrap=True)
 
     def _verdict(self, strict: bool) -> None:
         s, status = self.summary, self.summary.status(strict)
@@ -150,53 +155,51 @@ class Terminal:
         self.console.print(Text.assemble((word, style), f": {'; '.join(s.reasons(strict))}{tail}"))
 
 
-def _heading(header: Record) -> str:
-    versions = ", ".join(f"{package} {version}" for package, version in header.get("versions", {}).items())
-    dtypes, legs = (", ".join(header.get(key, ())) for key in ("dtypes", "legs"))
-    seed = f", seed {header['seed']}" if header.get("seed") is not None else ""
-    return f"{header.get('backend', '')} ({versions}): profile {header.get('profile', '')}{seed}; {dtypes}; legs {legs}"
+def _heading(header: CheckRun) -> str:
+    versions = ", ".join(f"{package} {version}" for package, version in header.versions.items())
+    dtypes, legs = ", ".join(header.dtypes), ", ".join(header.legs)
+    seed = f", seed {header.seed}" if header.seed is not None else ""
+    return f"{header.backend} ({versions}): profile {header.profile}{seed}; {dtypes}; legs {legs}"
 
 
-def _said(record: Record, backend: str) -> str:
-    if standing(record) in ("undecided", "unsupported"):
-        return f"{record['op']} ({record.get('dtype', '')}): {record.get('reason', '')}"
-    known = f" [{record['known']}]" if record.get("known") else ""
-    return failure_sentence(record, backend) + known
+def _sentence(outcome: OutcomeRecord, backend: str) -> str:
+    if category(outcome) in ("undecided", "unsupported"):
+        return f"{outcome.op} ({outcome.dtype}): {outcome.reason or ''}"
+    return failure_sentence(outcome, backend) + (f" [{outcome.known}]" if outcome.known else "")
 
 
-def _program(record: Record) -> Text:
-    """A record's program, its inputs cut where they are long; whole in the case's own files."""
-    lines = [f"    {line}" for line in program_lines(record.get("case"))]
+def _program(case: Case | ScriptCase) -> Text:
+    """A case's program, its inputs cut where they are long; whole in the case's own files."""
+    lines = [f"    {line}" for line in case_lines(case)]
     over = len(lines) - LINES
     if over > 1:
         lines[LINES // 2 : LINES // 2 + over] = [f"    ... ({over} lines)"]
     return Text("\n".join(lines))
 
 
-def op_table(rows: Iterable[Row]) -> Table:
-    """What came out for each op; a row for every op that was to be asked about."""
+def op_table(ops: Iterable[OpSummary]) -> Table:
+    """How the answers for each op were judged; a row for every op that was to be asked about."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("op", overflow="fold")
     for heading in ("judged", *COLUMNS.values(), "ulp"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("legs", no_wrap=True)
-    for row in rows:
-        cells = [Text(str(row.standings[s] or "."), STYLES[s] if row.standings[s] else "dim") for s in COLUMNS]
-        legs = "".join(leg[0] if row.legs.get(leg, Counter())["agrees"] else "-" for leg in LEGS)
-        ulp = f"{row.worst_ulp:.2g}" if row.standings["correct"] else "."
-        name = Text(row.op if row.state != "not judged" else f"{row.op} (not judged)", STYLES.get(row.state, "dim"))
-        table.add_row(name, Text(str(row.judged or ".")), *cells, Text(ulp), Text(legs, "dim"))
+    for op in ops:
+        cells = [Text(str(op.categories[c] or "."), STYLES[c] if op.categories[c] else "dim") for c in COLUMNS]
+        legs = "".join(leg[0] if op.agreed(leg) else "-" for leg in LEGS)
+        ulp = f"{op.worst_ulp:.2g}" if op.categories["correct"] else "."
+        name = Text(op.op if op.state != "not judged" else f"{op.op} (not judged)", STYLES.get(op.state, "dim"))
+        table.add_row(name, Text(str(op.judged or ".")), *cells, Text(ulp), Text(legs, "dim"))
     return table
 
 
-def witness_table(witnesses: Iterable[Mapping[str, Any]]) -> Table:
-    """What each leg says: the derivative along one direction, and where it stands."""
+def witness_table(witnesses: Iterable[WitnessRecord]) -> Table:
+    """What each leg says: the derivative along one direction, and whether it agrees."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for heading in ("who", "stance", "derivative along v", "note"):
         table.add_column(heading, overflow="fold")
     for w in witnesses:
-        said = float(w.get("said", "nan"))
-        words = "" if said != said else f"{said:.17g}"
-        style = {"disagrees": "red", "agrees": "green"}.get(str(w["stance"]), "dim")
-        table.add_row(Text(str(w["leg"])), Text(str(w["stance"]), style), Text(words), Text(str(w.get("note", ""))))
+        slope = "" if math.isnan(w.derivative) else f"{w.derivative:.17g}"
+        style = {"disagrees": "red", "agrees": "green"}.get(w.stance, "dim")
+        table.add_row(Text(w.leg), Text(w.stance, style), Text(slope), Text(w.note))
     return table

@@ -24,7 +24,7 @@ from ..oracle.legs import LEGS, Leg, Opinion, Witness, contradiction
 from ..oracle.program import Program, Question
 from ..oracle.protocol import Backend, as_backend
 from ..oracle.verdicts import FAILING, GRAVITY, Finding
-from ..records.ledger import Ledger, shipped_ledger
+from ..records.ledger import Facts, Ledger, shipped_ledger
 from .settings import Settings
 
 __all__ = ["Examiner", "Outcome", "cache_folder", "facts", "judge", "opinion_for", "witnesses"]
@@ -179,31 +179,32 @@ def opinion_for(leg: Leg, judged: str) -> Opinion | None:
     return Opinion(library, known)
 
 
-def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> dict[str, Any]:
+def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> Facts:
     """What a ledger's conditions may look at: facts of the failure and of the blamed step's operands."""
     question = blamed.alone or judgement.question
-    # What stands against the step alone is what a ledger knows of it, where that is graver than what came of it.
-    told = blamed.alike if blamed.alike is not None and blamed.alike.verdict != finding.verdict else finding
+    # A ledger knows what stands against the step alone, where that is graver than what came of it.
+    finding = blamed.alike if blamed.alike is not None and blamed.alike.verdict != finding.verdict else finding
     step = question.program.steps[-1]
     operands = [question.program.inputs[a].data for a in step.args if a < len(question.program.inputs)]
-    return {
-        "op": blamed.op,
-        "ops": judgement.question.program.ops,
-        "verdict": told.verdict,
-        "where": told.where.split(" ")[0],
-        "dtype": judgement.question.program.working_dtype.name,
-        "kink": judgement.certificate.kink,
-        "params": sorted(step.params),
-        "operands": [x.dtype.name for x in operands],
-        "index": [part["dtype"] for part in step.params.get("index", ()) if isinstance(part, Mapping) and "dtype" in part],
-        "magnitudes": [_magnitudes(x) for x in operands],
-        "repeated": len(set(step.args)) < len(step.args),
-        "layouts": [i.layout for i in judgement.question.program.inputs],
-        "reason": told.reason,
-        "shapes": [x.shape for x in operands],
-        "zeros": any((x == 0).any() for x in operands),
-        "negative": any(n < 0 for value in step.params.values() for n in _numbers(value)),
-    }
+    index = (part["dtype"] for part in step.params.get("index", ()) if isinstance(part, Mapping) and "dtype" in part)
+    return Facts(
+        op=blamed.op,
+        ops=judgement.question.program.ops,
+        verdict=finding.verdict,
+        where=finding.where.split(" ")[0],
+        reason=finding.reason,
+        dtype=judgement.question.program.working_dtype.name,
+        kink=judgement.certificate.kink,
+        params=tuple(step.params),
+        negative=any(n < 0 for value in step.params.values() for n in _numbers(value)),
+        repeated=len(set(step.args)) < len(step.args),
+        operands=tuple(x.dtype.name for x in operands),
+        index=tuple(index),
+        shapes=tuple(x.shape for x in operands),
+        magnitudes=tuple(map(_magnitudes, operands)),
+        zeros=any((x == 0).any() for x in operands),
+        layouts=tuple(i.layout for i in judgement.question.program.inputs),
+    )
 
 
 def _numbers(value: Any) -> Iterator[float]:
@@ -215,10 +216,10 @@ def _numbers(value: Any) -> Iterator[float]:
         yield value
 
 
-def _magnitudes(x: np.ndarray) -> list[float]:
+def _magnitudes(x: np.ndarray) -> tuple[float, ...]:
     """The magnitudes of all elements that are finite and not zero."""
     size = np.abs(x.astype(np.float64))
-    return list(map(float, size[np.isfinite(size) & (size > 0)]))
+    return tuple(map(float, size[np.isfinite(size) & (size > 0)]))
 
 
 def judge(program: Program | Question, backend: Any, cotangent: Any = None) -> Judgement:

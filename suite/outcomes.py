@@ -2,112 +2,101 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 
 from ..oracle.accuracy import accuracy
 from ..oracle.lockstep import Divergence, act, replay
-from ..records.case import Case
+from ..records.case import Case, ScriptCase
 from ..records.environment import commit_of, environment
-from ..records.lockstep import HistoryCase
+from ..records.models import (
+    AccuracyRecord,
+    CheckRun,
+    DisagreementRecord,
+    FailureRecord,
+    KinkRecord,
+    LedgerRecord,
+    LedgerState,
+    ModeOutcome,
+    OutcomeRecord,
+    finding_fields,
+)
 from ..strategies.kinks import KINK_TABLE
 from ..strategies.rules import SEMANTICS
 from .examiner import Examiner, Outcome, judge
 from .tasks import COMPOSITION, Task, family, selected
 
 __all__ = [
-    "case_of", "disagreement", "failure", "header", "kinks", "ledger", "outcome", "script_failure", "script_outcome", "the_end",
-    "unsupported",
+    "disagreement", "failure", "header", "kinks", "ledger", "outcome", "script_failure", "script_outcome", "unsupported",
 ]  # fmt: skip
 
-Record = dict[str, Any]
 
-
-def header(examiner: Examiner) -> Record:
+def header(examiner: Examiner) -> CheckRun:
     """What a run begins with."""
     settings, backend = examiner.settings, examiner.backend
-    return {
-        "kind": "run", "schema_version": 1, "run": uuid.uuid4().hex[:12],
-        "started": datetime.now(UTC).isoformat(timespec="seconds"), "adjudge": version("adjudge"),
-        "backend": backend.name, "versions": backend.versions(), "profile": settings.profile, "seed": settings.seed,
-        "dtypes": list(examiner.dtypes), "ops": list(selected(settings.ops)),
-        "catalogue": {op: family(op) for op in selected(())}, "commit": commit_of(backend),
-        "strict_accuracy": settings.strict, "legs": [leg.name for leg in examiner.legs], "environment": environment(),
-    }  # fmt: skip
-
-
-def the_end(seconds: float, interrupted: bool = False) -> Record:
-    """What a run ends with."""
-    return {"kind": "end", "seconds": seconds, "interrupted": interrupted}
+    return CheckRun(
+        backend=backend.name, versions=backend.versions(), profile=settings.profile, seed=settings.seed,
+        dtypes=tuple(examiner.dtypes), ops=selected(settings.ops), catalogue={op: family(op) for op in selected(())},
+        commit=commit_of(backend), strict_accuracy=settings.strict, legs=tuple(leg.name for leg in examiner.legs),
+        environment=environment(),
+    )  # fmt: skip
 
 
 # -- programs ------------------------------------------------------------------------------------------------------------------
 
 
-def outcome(task: Task, number: int, judged: Outcome) -> Record:
+def outcome(task: Task, number: int, judged: Outcome) -> OutcomeRecord:
     """What came of one question."""
     judgement, worst = judged.judgement, judged.news or judged.judgement.worst
     verdict = worst.verdict if worst is not None else judgement.verdict
     if judgement.failed and judged.disagreement:
         verdict = "undecided"
-    record: Record = {
-        "kind": "outcome", "op": task.op, "family": family(task.op), "dtype": task.dtype, "verdict": verdict,
-        "worst_ulp": judgement.worst_ulp, "kink": judgement.certificate.kink, "steps": len(judgement.question.program.steps),
-        "legs": judged.legs, "ms": round(judged.seconds * 1e3, 3), "number": number,
-    }  # fmt: skip
-    if worst is not None:
-        record |= {"where": worst.where, "reason": worst.reason, "index": list(worst.index)}
-        record |= {k: getattr(worst, k) for k in ("got", "expected", "error", "allowance", "bits_lost")}
-    record["modes"] = {mode: {"verdict": f.verdict, "reason": f.reason} for mode, f in judgement.modes.items()}
-    if (measured := accuracy(judgement)) is not None:
-        record["accuracy"] = (measured if task.op != COMPOSITION else replace(measured, at=(), points=())).to_json()
-    if judged.blamed is not None:
-        record |= {
-            "blamed": judged.blamed.op, "known": judged.known[0] if judged.known and not judged.news else None,
-            "case": judgement.question.id,
-        }  # fmt: skip
-    return record
+    measured, blamed = accuracy(judgement), judged.blamed
+    if measured is not None and task.op == COMPOSITION:
+        measured = replace(measured, at=(), points=())
+    return OutcomeRecord(
+        op=task.op, family=family(task.op), dtype=task.dtype, verdict=verdict, worst_ulp=judgement.worst_ulp,
+        kink=judgement.certificate.kink, steps=len(judgement.question.program.steps), legs=judged.legs,
+        ms=round(judged.seconds * 1e3, 3), number=number, **finding_fields(worst),
+        modes={mode: ModeOutcome.of(finding) for mode, finding in judgement.modes.items()},
+        accuracy=None if measured is None else AccuracyRecord.of(measured),
+        blamed=None if blamed is None else blamed.op,
+        known=judged.known[0] if blamed is not None and judged.known and not judged.news else None,
+        case=None if blamed is None else judgement.question.id,
+    )  # fmt: skip
 
 
-def unsupported(op: str, dtype: str, reason: str) -> Record:
+def unsupported(task: Task, reason: str) -> OutcomeRecord:
     """A row of which the backend has nothing."""
-    return {
-        "kind": "outcome", "op": op, "family": family(op), "dtype": dtype, "verdict": "unsupported",
-        "where": "program", "reason": reason, "legs": {}, "steps": 0, "number": 0,
-    }  # fmt: skip
+    family_ = family(task.op)
+    return OutcomeRecord(op=task.op, family=family_, dtype=task.dtype, verdict="unsupported", where="program", reason=reason)
 
 
-def failure(task: Task, number: int, smallest: Outcome, examiner: Examiner) -> Record:
+def failure(task: Task, number: int, smallest: Outcome, examiner: Examiner) -> FailureRecord:
     """A new failure, at its smallest."""
-    record = {**outcome(task, number, smallest), "kind": "failure", "new": True, "case": case_of(smallest, examiner)}
-    return {**record, "witnesses": [w.to_json() for w in smallest.witnesses]}
+    return FailureRecord.of(outcome(task, number, smallest), _case(smallest, examiner))
 
 
-def disagreement(op: str, judged: Outcome, examiner: Examiner) -> Record:
+def disagreement(task: Task, judged: Outcome, examiner: Examiner) -> DisagreementRecord:
     """A question about which the oracle's legs contradict each other."""
-    told = [w.to_json() for w in judged.witnesses]
-    return {"kind": "disagreement", "op": op, "case": case_of(judged, examiner), "witnesses": told}
+    return DisagreementRecord(op=task.op, case=_case(judged, examiner))
 
 
-def case_of(judged: Outcome, examiner: Examiner) -> Record:
-    """All that is needed to ask a question again, and what was said of the answer."""
-    blamed = judged.blamed.op if judged.blamed else None
+def _case(judged: Outcome, examiner: Examiner) -> Case:
+    """All that is needed to ask a question again, and how the answer was judged."""
     backend = examiner.backend
     return Case.of(
-        judged.judgement, backend.name, backend.versions(), finding=judged.news, blamed=blamed, witnesses=judged.witnesses
-    ).to_json()
+        judged.judgement, backend.name, backend.versions(), finding=judged.news,
+        blamed=judged.blamed.op if judged.blamed else None, witnesses=judged.witnesses, spec=examiner.settings.backend,
+    )  # fmt: skip
 
 
 # -- known deviations, and kinks -----------------------------------------------------------------------------------------------
 
 
-def ledger(examiner: Examiner) -> Iterator[Record]:
+def ledger(examiner: Examiner) -> Iterator[LedgerRecord]:
     """Replay the stored case of every ledger entry that applies to this version: only that tells whether it is fixed."""
     ops, backend = examiner.settings.ops, examiner.backend
     for entry in examiner.ledger.applying(examiner.version):
@@ -115,76 +104,77 @@ def ledger(examiner: Examiner) -> Iterator[Record]:
             continue
         judged = examiner.examine(entry.question)
         judgement, worst = judged.judgement, judged.news or judged.judgement.worst
+        state: LedgerState
         if judgement.verdict in ("undecided", "unsupported"):
             state = "not judged"
         elif entry.id in judged.known:
             state = "still fails"
         else:
             state = "fails otherwise" if judgement.failed else "no longer fails"
-        yield {
-            "kind": "ledger", "id": entry.id, "state": state, "reason": entry.reason, "op": entry.op,
-            "verdict": judgement.verdict, "said": worst.reason if worst else "",
-        }  # fmt: skip
+        yield LedgerRecord(
+            id=entry.id, op=entry.op, state=state, reason=entry.reason, verdict=judgement.verdict,
+            observed=worst.reason if worst else "",
+        )  # fmt: skip
     if ops and not set(SEMANTICS) & set(ops):
         return
-    for known in examiner.ledger.departures:
+    for known in examiner.ledger.divergences:
         if not known.applies(examiner.version):
             continue
-        state, said, verdict = "not judged", f"{backend.name} has no tensors of this kind", "unsupported"
+        state, observed, verdict = "not judged", f"{backend.name} has no tensors of this kind", "unsupported"
         if backend.tensors is not None:
-            state, said = known.state(backend.tensors)
-            seen = replay(backend.tensors, known.snippet)
-            verdict = "correct" if seen is None else seen.verdict
-        yield {
-            "kind": "ledger", "id": known.id, "state": state, "reason": known.reason, "verdict": verdict, "said": said,
-            "op": SEMANTICS[ROW_OF[act(known.snippet[-1])]],
-        }  # fmt: skip
+            divergence = replay(backend.tensors, known.snippet)
+            state, observed = known.state(divergence)
+            verdict = "correct" if divergence is None else divergence.verdict
+        yield LedgerRecord(
+            id=known.id, op=SEMANTICS[ROW_OF[act(known.snippet[-1])]], state=state, reason=known.reason, verdict=verdict,
+            observed=observed,
+        )  # fmt: skip
 
 
 #: The row that a known divergence is reported in, by what its last line does.
 ROW_OF = {"bind": 1, "tell": 1, "update": 3, "write": 3, "backward": 4, "null": 4, "forget": 4}
 
 
-def kinks(examiner: Examiner) -> Iterator[Record]:
+def kinks(examiner: Examiner) -> Iterator[KinkRecord]:
     """What the backend picks at each kink of the table, of those about the ops that are asked about."""
     ops, supports = selected(examiner.settings.ops), examiner.backend.supports
     for row in KINK_TABLE:
         if not set(row.program.ops) <= set(ops):
             continue
-        record = {"kind": "kink", "name": row.name, "program": str(row.program), "subgradients": row.subgradients}
+        about = row.name, str(row.program), row.subgradients
         if not all(map(supports, row.program.ops)):
-            yield record | {"verdict": "unsupported", "got": [], "reason": f"{examiner.backend.name} does not have it"}
+            yield KinkRecord.of(*about, verdict="unsupported", reason=f"{examiner.backend.name} does not have it")
             continue
         judgement = judge(row.program, examiner.backend)
-        verdict, got = judgement.verdict, [np.asarray(g).tolist() for g in judgement.gradients if g is not None]
-        reason = judgement.worst.reason if judgement.worst is not None else ""
-        if row.holds is not None and got and verdict == "undecided":
-            held, finite = row.holds(np.asarray(got[0])), np.isfinite(got[0]).all()
+        verdict, reason = judgement.verdict, judgement.worst.reason if judgement.worst is not None else ""
+        picked = [np.asarray(g) for g in judgement.gradients if g is not None]
+        if row.holds is not None and picked and verdict == "undecided":
+            held, finite = row.holds(picked[0]), np.isfinite(picked[0]).all()
             verdict, reason = "correct" if held else "outside subdifferential" if finite else "non-finite", ""
-        yield record | {"verdict": verdict, "got": got, "reason": reason}
+        yield KinkRecord.of(*about, verdict=verdict, reason=reason, gradients=picked)
 
 
 # -- scripts of tensors --------------------------------------------------------------------------------------------------------
 
 
-def script_outcome(task: Task, number: int, divergence: Divergence | None, lines: int, ms: float, known: str | None) -> Record:
+def script_outcome(
+    task: Task, number: int, divergence: Divergence | None, lines: int, ms: float, known: str | None
+) -> OutcomeRecord:
     """What came of one script."""
-    told = {"verdict": "correct"} if divergence is None else _told(divergence)
-    return {**_script(task), **told, "steps": lines, "ms": ms, "number": number, "known": known}
+    common = {"op": task.op, "family": family(task.op), "dtype": task.dtype}
+    return OutcomeRecord(**common, **_against(divergence), steps=lines, ms=ms, number=number, known=known)
 
 
-def script_failure(task: Task, number: int, smallest: Divergence, examiner: Examiner) -> Record:
+def script_failure(task: Task, number: int, smallest: Divergence, examiner: Examiner) -> FailureRecord:
     """A new divergence, at its smallest."""
-    case = HistoryCase.of(smallest, examiner.backend.name, examiner.backend.versions()).to_json()
-    told = {**_told(smallest), "steps": len(smallest.lines), "number": number}
-    return {**_script(task), **told, "kind": "failure", "new": True, "case": case, "witnesses": []}
+    backend = examiner.backend
+    case = ScriptCase.of(smallest, backend.name, backend.versions(), spec=examiner.settings.backend)
+    return FailureRecord.of(script_outcome(task, number, smallest, len(smallest.lines), 0.0, None), case)
 
 
-def _script(task: Task) -> Record:
-    """What all records of a row have in common."""
-    return {"kind": "outcome", "op": task.op, "family": family(task.op), "dtype": task.dtype, "legs": {}}
-
-
-def _told(divergence: Divergence) -> Record:
+def _against(divergence: Divergence | None) -> dict[str, str]:
+    """What stands against a library's tensors."""
+    if divergence is None:
+        return {"verdict": "correct"}
     where = "program" if divergence.aspect == "raises" else divergence.aspect
     return {"verdict": divergence.verdict, "where": where, "reason": divergence.reason}

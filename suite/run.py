@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..backends import BackendError
-from ..records.records import Summary, summarise
+from ..records.models import EndRecord, Record
+from ..records.summary import Summary, summarise
 from . import outcomes
 from .examiner import Examiner
 from .search import Emit
@@ -43,9 +44,9 @@ def check(backend: str, **asked: Any) -> Summary:
         Its `status()` is the exit status of the command.
     """
     settings = Settings(backend, **asked)
-    records: list[dict[str, Any]] = []
-    run(settings, records.append)
-    return summarise(records, selected(settings.ops))
+    summary = summarise((), selected(settings.ops))
+    run(settings, summary.add)
+    return summary
 
 
 # -- many processes ------------------------------------------------------------------------------------------------------------
@@ -65,7 +66,7 @@ def _work(task: Task, deadline: float) -> int:
     examiner, records = _worker
     sent = 0
 
-    def emit(record: Any) -> None:
+    def emit(record: Record) -> None:
         nonlocal sent
         sent += 1
         records.put(record)
@@ -108,9 +109,9 @@ def run(settings: Settings, emit: Emit) -> None:
         for record in (*outcomes.ledger(examiner), *outcomes.kinks(examiner)):
             emit(record)
     except KeyboardInterrupt:
-        emit(outcomes.the_end(time.perf_counter() - began, interrupted=True))
+        emit(EndRecord(seconds=time.perf_counter() - began, interrupted=True))
         raise
-    emit(outcomes.the_end(time.perf_counter() - began))
+    emit(EndRecord(seconds=time.perf_counter() - began))
 
 
 def _all(every: list[Task], examiner: Examiner, emit: Emit, deadline: float) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from hypothesis.errors import Flaky
+
+from ..records.models import Record
 
 __all__ = ["Emit", "Subject", "search"]
 
@@ -19,7 +21,7 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 #: Takes every record as it comes.
-Emit = Callable[[Any], None]
+Emit = Callable[[Record], None]
 
 
 class Subject(Protocol[Item, Outcome]):
@@ -37,11 +39,11 @@ class Subject(Protocol[Item, Outcome]):
         """What makes two new failures the same one; None for all else."""
         ...
 
-    def records(self, outcome: Outcome, number: int) -> Iterable[Any]:
+    def records(self, outcome: Outcome, number: int) -> Iterable[Record]:
         """What is recorded of an outcome."""
         ...
 
-    def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Any:
+    def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Record:
         """The record of a new failure, made smaller still where that can be done."""
         ...
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 from hypothesis import given
 from hypothesis import seed as seeded
@@ -14,6 +13,7 @@ from hypothesis import seed as seeded
 from ..oracle.legs import Leg
 from ..oracle.lockstep import Divergence, Lockstep, reduce
 from ..oracle.program import Question
+from ..records.models import Record
 from ..strategies import questions
 from ..strategies.catalogue import CATALOGUE
 from ..strategies.rules import SEMANTICS
@@ -69,13 +69,13 @@ class Programs:
         """The verdict, the op to blame, and where."""
         return outcome.signature
 
-    def records(self, outcome: Outcome, number: int) -> Iterator[Any]:
+    def records(self, outcome: Outcome, number: int) -> Iterator[Record]:
         """The outcome, and what the legs have against each other."""
         yield outcomes.outcome(self.task, number, outcome)
         if outcome.disagreement:
-            yield outcomes.disagreement(self.task.op, outcome, self.examiner)
+            yield outcomes.disagreement(self.task, outcome, self.examiner)
 
-    def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Any:
+    def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Record:
         """The blamed step alone if that fails alike, and the smallest question like it."""
 
         def alike(question: Question) -> bool:
@@ -123,7 +123,7 @@ class Scripts:
     def examine(self, ended: tuple[Lockstep, Divergence | None], number: int | None) -> Run:
         """Look a divergence up in the ledger."""
         lockstep, divergence = ended
-        entry = None if divergence is None else self.examiner.ledger.departure(divergence, self.examiner.version)
+        entry = None if divergence is None else self.examiner.ledger.match_divergence(divergence, self.examiner.version)
         before, self.began = self.began, time.perf_counter()
         return Run(len(lockstep.lines), divergence, None if entry is None else entry.id, round((self.began - before) * 1e3, 3))
 
@@ -131,11 +131,11 @@ class Scripts:
         """What differs, and after what."""
         return run.divergence.signature if run.divergence is not None and run.known is None else None
 
-    def records(self, run: Run, number: int) -> Iterator[Any]:
+    def records(self, run: Run, number: int) -> Iterator[Record]:
         """The outcome."""
         yield outcomes.script_outcome(self.task, number, run.divergence, run.lines, run.ms, run.known)
 
-    def failure(self, smallest: Run, signature: Hashable, number: int) -> Any:
+    def failure(self, smallest: Run, signature: Hashable, number: int) -> Record:
         """The same divergence after as few lines as will do."""
         assert smallest.divergence is not None
         shortest = reduce(self.library, smallest.divergence)
@@ -148,10 +148,10 @@ def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float(
     backend = examiner.backend
     if task.op in SEMANTICS:
         if backend.tensors is None:
-            emit(outcomes.unsupported(task.op, task.dtype, f"{backend.name} has no tensors of this kind"))
+            emit(outcomes.unsupported(task, f"{backend.name} has no tensors of this kind"))
         else:
             search(Scripts(task, examiner, backend.tensors), task.examples, task.seed, emit, deadline)
     elif task.op != COMPOSITION and not backend.supports(task.op):
-        emit(outcomes.unsupported(task.op, task.dtype, f"{backend.name} has no {task.op}"))
+        emit(outcomes.unsupported(task, f"{backend.name} has no {task.op}"))
     else:
         search(Programs(task, examiner), task.examples, task.seed, emit, deadline)

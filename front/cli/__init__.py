@@ -1,4 +1,7 @@
-"""The command `adjudge`: what users type, what they are told, and with which status it ends; a file a kind of command."""
+"""The command `adjudge`: what users type, what they are told, and with which status it ends; one file per kind of command.
+
+A command's module declares its options; what the command does is imported when it runs, so that help comes at once.
+"""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
-"""`adjudge bench`: how fast a right answer is, and whether it has become slower."""
+"""`adjudge bench`: how fast right answers come, and whether they have become slower."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..backends import BackendError
-from ..records.history import HISTORY
-from ..records.records import Records
-from ..reports.terminal import make_console
-from .command import BENCH_FILE, REPORT_DIR, listed, near, refuse
-from .folders import history_folder, remembered
+from ..records.places import BENCH_FILE, HISTORY
+from .command import REPORT_DIR, listed, near, refuse
+
+if TYPE_CHECKING:
+    from ..records.models import Record
 
 __all__ = ["bench"]
 
@@ -21,7 +21,12 @@ __all__ = ["bench"]
 @click.argument("backends", metavar="[BACKEND]...", nargs=-1)
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
 @click.option(
-    "--history", "past", type=click.Path(), default=str(HISTORY), metavar="DIR", help="Append the run to the history there."
+    "--history",
+    "past",
+    type=click.Path(),
+    default=str(HISTORY),
+    metavar="DIR",
+    help="Append the run to the history there.",
 )
 @click.option("--gate", type=click.FloatRange(min=1), metavar="RATIO", help="Compare two sides; status 3 if slower.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the records go.")
@@ -29,15 +34,19 @@ __all__ = ["bench"]
 def bench(
     ctx: click.Context, backends: tuple[str, ...], ops: tuple[str, ...], past: str, gate: float | None, report_dir: str
 ) -> int:
-    """Time backprop, each answer judged right before: BACKEND as for `check`, and BACKEND@ENV in another environment.
+    """Time backprop, judging each answer right before: BACKEND as for `check`, and BACKEND@ENV in another environment.
 
-    With --gate the first BACKEND is compared with the second, or with itself, in turn: status 3 if it is more than RATIO times
-    as slow in some case, and stays so when measured again. Status 1 if an answer is wrong, 2 if nothing could be timed.
+    With --gate the first BACKEND is compared with the second, or with itself: status 3 if in some case it takes more than RATIO
+    times as long, and still does when measured again. Status 1 if an answer is wrong, 2 if nothing could be timed.
     """
     from ..bench.cases import OPS
     from ..bench.run import run, status
     from ..bench.sides import Side, default_sides
+    from ..records.files import Records
+    from ..records.history import BenchLine
+    from ..reports.terminal import make_console
     from ..reports.timings import Timings
+    from .folders import add_to_history, history_folder
 
     for op in ops:
         if op not in OPS:
@@ -51,23 +60,23 @@ def bench(
     if gate is not None and len(sides) == 1:
         sides *= 2
     try:
-        records, kept = Records(Path(report_dir) / BENCH_FILE, anew=True), list[dict[str, Any]]()
+        file, records = Records(Path(report_dir) / BENCH_FILE, anew=True), list["Record"]()
     except OSError as problem:
         refuse(f"the records cannot be written to {report_dir}: {problem.strerror}; --report-dir names another place")
     history_folder(ctx)
     timings = Timings(make_console())
 
-    def emit(record: dict[str, Any]) -> None:
+    def emit(record: Record) -> None:
+        file.append(record)
         records.append(record)
-        kept.append(record)
         timings.record(record)
 
     try:
         run(sides, ops, gate, emit)
     finally:
-        records.close()
-        notes = remembered(Path(past), kept) if kept else []
+        file.close()
+        notes = add_to_history(Path(past), BenchLine.of(records)) if records else []
     for note in notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"records: {Path(report_dir) / BENCH_FILE}")
-    return status(kept)
+    return status(records)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import ast
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from ..backends import Backend, BackendError
-from ..records.history import HISTORY
-from ..records.records import FILE, Records, Summary, read_records
-from ..reports.terminal import Terminal, make_console
+from ..backends import Backend
+from ..records.places import HISTORY
 from .command import REPORT_DIR, a_name, backend_of, ledger_of, near, one_of, refuse, some_names
-from .folders import history_folder, keep, remembered, report_folder, set_aside, written
 from .lists import list_ops
 
 __all__ = ["check"]
@@ -25,23 +20,28 @@ LEGS = ("balls", "series", "differences", "jax")
 
 @click.command(short_help="Judge a backend.")
 @click.argument("backend")
-@click.option("-k", "expression", metavar="EXPR", help="Ops whose name or family contains this; and, or, not, ( ) go.")
+@click.option("-k", "expression", metavar="EXPR", help="Ops whose name or family contains this; with and, or, not, ( ).")
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
 @click.option("--dtype", "dtypes", metavar="D", multiple=True, help="Only this float dtype; may be repeated.")
 @click.option("--profile", type=a_name("profile", "quick", "ci", "nightly"), default="ci", help="How much: quick, ci, nightly.")
-@click.option("--max-time", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Ask nothing more after S seconds.")
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="What to draw from.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; one a core by default.")
+@click.option("--max-time", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Ask no more after S seconds.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The seed that questions are drawn from.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Processes; one per core by default.")
 @click.option("--legs", type=some_names("leg", *LEGS), default=LEGS, metavar=",".join(LEGS), help="Which legs judge.")
 @click.option("--strict-accuracy", is_flag=True, help="Loss of digits fails the gate.")
 @click.option("--ledger", type=click.Path(), metavar="FILE", help="Known deviations, in place of the shipped ledger.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the report goes.")
 @click.option(
-    "--history", "past", type=click.Path(), default=str(HISTORY), metavar="DIR", help="Append the run to the history there."
+    "--history",
+    "past",
+    type=click.Path(),
+    default=str(HISTORY),
+    metavar="DIR",
+    help="Append the run to the history there.",
 )
 @click.option("--no-report", is_flag=True, help="Write no files.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what fails, and the verdict.")
-@click.option("-v", "--verbose", is_flag=True, help="Say everything that is not correct.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only failures and the verdict.")
+@click.option("-v", "--verbose", is_flag=True, help="Print everything that is not correct.")
 @click.pass_context
 def check(
     ctx: click.Context, backend: str, expression: str | None, ops: tuple[str, ...], dtypes: tuple[str, ...],
@@ -55,6 +55,8 @@ def check(
     if ledger is not None:
         ledger_of(ledger, judged.name)
     from ..suite.settings import Settings
+    from .folders import history_folder, report_folder
+    from .running import judge_all
 
     settings = Settings(
         backend, profile, _selected(ops, expression), _dtypes(dtypes, judged), seed, max_time, jobs,
@@ -62,7 +64,7 @@ def check(
     )  # fmt: skip
     folder = None if no_report else report_folder(Path(report_dir))
     history_folder(ctx)
-    return _judge_all(settings, judged, folder, Path(past), strict_accuracy, int(verbose) - int(quiet))
+    return judge_all(settings, judged, folder, Path(past), strict_accuracy, int(verbose) - int(quiet))
 
 
 def _dtypes(wanted: tuple[str, ...], backend: Backend) -> tuple[str, ...]:
@@ -104,49 +106,3 @@ def _holds(tree: ast.expr, names: Sequence[str]) -> bool:
         case ast.Name(id=part):
             return any(part in name for name in names)
     raise ValueError(ast.dump(tree))
-
-
-def _judge_all(settings: Any, judged: Backend, folder: Path | None, past: Path, strict: bool, verbosity: int) -> int:
-    """Run, record, report, remember; the status."""
-    from ..suite import run as suite
-
-    summary, began = Summary(), time.monotonic()
-    if folder is not None:
-        set_aside(folder)
-    records = Records(folder / FILE, anew=True) if folder is not None else None
-    terminal = Terminal(make_console(), summary, verbosity)
-    notes: list[str] = []
-
-    def emit(record: dict[str, Any]) -> None:
-        if folder is not None and record["kind"] in ("failure", "disagreement"):
-            note = keep(record, settings.backend, judged, folder)
-            if note and note not in notes:
-                notes.append(note)
-        if records is not None:
-            records.append(record)
-        summary.add(record)
-        terminal.record(record)
-
-    gone = ""
-    try:
-        with terminal:
-            suite.run(settings, emit)
-    except KeyboardInterrupt:
-        if not summary.end:
-            emit({"kind": "end", "seconds": time.monotonic() - began, "interrupted": True})
-    except BackendError as problem:
-        gone = str(problem)
-    finally:
-        if records is not None:
-            records.close()
-    said = written(folder, summary, strict) if folder is not None else []
-    if folder is not None and summary.header:
-        notes += remembered(past, read_records(folder).records)
-    terminal.close(strict=strict, folder=folder)
-    for line in said:
-        click.echo(line)
-    for note in notes:
-        click.echo(f"note: {note}", err=True)
-    if gone:
-        refuse(gone)
-    return summary.status(strict)

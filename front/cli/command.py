@@ -1,4 +1,4 @@
-"""How commands are read: one sentence for a slip, the nearest name, defaults from pyproject.toml, what they share."""
+"""How commands are read: one sentence for a mistake, the nearest name, defaults from pyproject.toml, what commands share."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from ..backends import Backend, BackendError, load
-from ..records.ledger import Ledger, LedgerError, shipped_ledger
+from ..backends import Backend, BackendError, check_spellings, load
+
+if TYPE_CHECKING:
+    from ..records.ledger import Ledger
 
 __all__ = [
-    "BENCH_FILE", "FAILED", "INTERRUPTED", "NO_VERDICT", "PASSED", "REPORT_DIR", "SKIPPED", "Commands", "Refusal", "a_name",
+    "FAILED", "INTERRUPTED", "NO_VERDICT", "PASSED", "REPORT_DIR", "SKIPPED", "Commands", "Refusal", "a_name",
     "backend_of", "configured", "ledger_of", "listed", "near", "one_of", "refuse", "some_names",
 ]  # fmt: skip
 
 #: Exit statuses, as the interface has them.
 PASSED, FAILED, NO_VERDICT, SKIPPED, INTERRUPTED = 0, 1, 2, 125, 130
 REPORT_DIR = "adjudge-report"
-#: The name of the file that benchmarks' records go to, in a report folder.
-BENCH_FILE = "bench.ndjson"
 
 
 class Refusal(click.ClickException):
-    """What was asked makes no sense, or cannot be done: one sentence, status 2."""
+    """The request makes no sense, or cannot be carried out: one sentence, status 2."""
 
     exit_code = NO_VERDICT
 
@@ -40,12 +40,12 @@ def refuse(sentence: str) -> NoReturn:
 
 
 def listed(names: Iterable[str]) -> str:
-    """What to say there is."""
+    """A sentence that lists the choices."""
     return "there are " + ", ".join(names)
 
 
 def near(value: str, choices: Iterable[str], otherwise: str = "") -> str:
-    """What to say after "there is no …": the nearest that there is, or where to look."""
+    """What follows "there is no …": the nearest name that there is, or where to look."""
     close = get_close_matches(value, list(choices), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; {otherwise}" if otherwise else ""
 
@@ -161,7 +161,7 @@ def _defaults(group: click.Group, values: Mapping[str | None, Any]) -> dict[str,
 
 
 def one_of(ctx: click.Context, first: str, second: str, sentence: str) -> tuple[bool, bool]:
-    """Two options that contradict each other: what is typed outdoes what is configured, and both at one place is an error."""
+    """Two options that contradict each other: the command line overrides the configuration; both in one place are an error."""
     sources = [ctx.get_parameter_source(name) for name in (first, second)]
     given = [
         s not in (None, ParameterSource.DEFAULT) and bool(ctx.params[n]) for s, n in zip(sources, (first, second), strict=True)
@@ -177,13 +177,17 @@ def one_of(ctx: click.Context, first: str, second: str, sentence: str) -> tuple[
 def backend_of(spec: str) -> Backend:
     """The backend that the user means."""
     try:
-        return load(spec, own_process=True)
+        judged = load(spec)
+        check_spellings(judged)
     except BackendError as problem:
         refuse(str(problem))
+    return judged
 
 
 def ledger_of(path: str | None, backend: str) -> Ledger:
     """The ledger that the user means, or the one that ships."""
+    from ..records.ledger import Ledger, LedgerError, shipped_ledger
+
     try:
         return Ledger.read(path) if path is not None else shipped_ledger(backend)
     except LedgerError as problem:

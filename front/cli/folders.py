@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from ..backends import Backend
 from ..backends.language import LanguageError
-from ..records.case import case_from_json, write_case
-from ..records.history import HISTORY, HistoryError, append
-from ..records.records import FILE, PREVIOUS, RecordsError, Summary, read_records, summarise
+from ..records.case import save_case
+from ..records.files import RecordsError, read_records
+from ..records.history import BenchLine, CheckLine, HistoryError, append_history
+from ..records.models import DisagreementRecord, FailureRecord
+from ..records.places import CASES, FILE, HISTORY, PREVIOUS
+from ..records.summary import Summary, summarise
 from ..reports.ci import JUNIT, MARKDOWN, write_for_ci
 from ..reports.conformance import PAGE, Run, conformance_page
-from ..reports.report import REPORT, report_tree, write_report
-from .cases import scripted, unwritten
+from ..reports.report import REPORT, make_report, write_report
 from .command import refuse
+from .stored import why_no_script, written_script
 
-__all__ = ["history_folder", "keep", "remembered", "report_folder", "run_before", "set_aside", "written"]
+__all__ = [
+    "add_to_history", "history_folder", "previous_run", "report_folder", "save_failure", "set_previous_aside", "write_reports",
+]  # fmt: skip
 
 
 def report_folder(folder: Path) -> Path:
     """Make sure, before anything is asked, that the report can be written."""
     try:
-        (folder / "cases").mkdir(parents=True, exist_ok=True)
+        (folder / CASES).mkdir(parents=True, exist_ok=True)
         with open(folder / FILE, "ab"):
             pass
     except OSError as problem:
@@ -46,56 +48,57 @@ def history_folder(ctx: click.Context) -> None:
         refuse(f"the history cannot be written to {folder}: {problem.strerror}; --history names another place")
 
 
-def remembered(past: Path, records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Append a run to a history; what is to be said. A history that cannot be written is no reason to lose the verdict."""
+def add_to_history(past: Path, line: CheckLine | BenchLine) -> list[str]:
+    """Append a run to a history; notes for the user. A history that cannot be written is no reason to lose the verdict."""
     try:
         if past == HISTORY:
             from ..suite.examiner import cache_folder
 
             cache_folder()
-        return append(past, records)
+        return append_history(past, line)
     except (OSError, HistoryError) as problem:
         return [f"the run is not in the history: {problem}"]
 
 
-def set_aside(folder: Path) -> None:
-    """Keep the records of the run before, to tell what changed; what was written of it is of no run any more."""
+def set_previous_aside(folder: Path) -> None:
+    """Keep the records of the previous run, to tell what changed; its pages go, since they are about no run any more."""
     if (folder / FILE).stat().st_size:
         os.replace(folder / FILE, folder / PREVIOUS)
     for name in (PAGE, REPORT, JUNIT, MARKDOWN):
         (folder / name).unlink(missing_ok=True)
 
 
-def run_before(folder: Path, summary: Summary) -> tuple[Summary | None, list[str]]:
-    """The run before in the same folder, if it asked the same backend; and what is to be said of its records."""
+def previous_run(folder: Path, summary: Summary) -> tuple[Summary | None, list[str]]:
+    """The previous run in the same folder, if it asked the same backend; and remarks on its records."""
     if not (folder / PREVIOUS).is_file():
         return None, []
     try:
         reading = read_records(folder / PREVIOUS)
     except RecordsError as problem:
-        return None, [f"The run before cannot be compared with: {problem}."]
-    found = summarise(reading.records)
-    same = found.header.get("backend") == summary.header.get("backend")
-    return (found, [f"{reading.torn}."] if reading.torn else []) if same else (None, [])
+        return None, [f"There is no comparison with the previous run: {problem}."]
+    before = summarise(reading.records)
+    if before.header.backend != summary.header.backend:
+        return None, []
+    return before, [f"{reading.torn}."] if reading.torn else []
 
 
-def written(folder: Path, summary: Summary, strict: bool) -> list[str]:
-    """Write the report's files; what is to be printed for the continuous integration that runs this."""
-    before, notes = run_before(folder, summary)
-    write_report(folder, report_tree(summary, strict=strict))
+def write_reports(folder: Path, summary: Summary, strict: bool) -> list[str]:
+    """Write the report's files; the lines to print for the continuous integration that runs this."""
+    before, notes = previous_run(folder, summary)
+    write_report(folder, make_report(summary, strict=strict))
     page = conformance_page([Run(summary, strict, before, notes, folder)])
     (folder / PAGE).write_text(page, "utf-8")
     return write_for_ci(folder, summary, strict=strict)
 
 
-def keep(record: Mapping[str, Any], spec: str, judged: Backend, folder: Path) -> str:
-    """Write a record's case, with a script where a failure's backend knows how; what is to be said of that."""
-    case, text, note = replace(case_from_json(record["case"]), spec=spec), None, ""
-    if record["kind"] == "failure":
+def save_failure(record: FailureRecord | DisagreementRecord, judged: Backend, folder: Path) -> str:
+    """Write a record's case, with a script where a failure's backend knows how; a note if there is none."""
+    text, note = None, ""
+    if isinstance(record, FailureRecord):
         try:
-            text = scripted(case, judged)
-            note = "" if text else f"{unwritten(judged)}: cases have no scripts"
+            text = written_script(record.case, judged)
+            note = "" if text else f"{why_no_script(judged)}: cases have no scripts"
         except LanguageError as problem:
             note = str(problem)
-    write_case(folder / "cases", case, text)
+    save_case(folder / CASES, record.case, text)
     return note

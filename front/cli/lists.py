@@ -39,15 +39,15 @@ def list_ops() -> list[dict[str, Any]]:
 
 
 def _list_backends() -> list[dict[str, Any]]:
-    return [{"backend": name, "version": found or "not installed"} for name, found in installed().items()]
+    return [{"backend": name, "version": number or "not installed"} for name, number in installed().items()]
 
 
 def _list_verdicts() -> list[dict[str, Any]]:
     return [{"verdict": v, "meaning": m, "gate": "fails the gate" if v in FAILING else ""} for v, m in VERDICTS.items()]
 
 
-#: What adjudge itself stands on.
-FOUNDATIONS = ("numpy", "python-flint", "scipy", "hypothesis", "click", "rich", "packaging")
+#: The libraries that adjudge itself is built on.
+FOUNDATIONS = ("numpy", "python-flint", "scipy", "hypothesis", "pydantic", "click", "rich", "packaging")
 
 
 @click.command()
@@ -56,18 +56,20 @@ def doctor() -> int:
     from ..records.environment import environment
 
     place = environment()
-    click.echo(f"adjudge {version('adjudge')}, Python {place['python']}, {place['platform']}")
+    click.echo(f"adjudge {version('adjudge')}, Python {place.python}, {place.platform}")
     click.echo("stands on: " + ", ".join(f"{name} {_installed(name)}" for name in FOUNDATIONS))
-    for name, found in installed().items():
-        click.echo(f"backend {name}: " + (_imports(name) if found else "not installed"))
+    for name, number in installed().items():
+        click.echo(f"backend {name}: " + (_imports(name) if number else "not installed"))
     for group, where in (("hypothesis", "in every process that imports Hypothesis"), ("pytest11", "in pytest alone")):
         plugins = sorted({e.dist.name for e in entry_points(group=group) if e.dist is not None})
         click.echo(f"plugins loaded {where}: {', '.join(plugins) or 'none'}")
     click.echo(f"Hypothesis' counterexamples: {_counterexamples()}")
-    threads = ", ".join(f"{k}={v}" for k, v in place["threads"].items())
-    click.echo(f"cores: {place['cores']}; BLAS: {place['blas'] or 'unknown'}; threads: {threads or 'not bounded'}")
-    if not threads and (place["cores"] or 1) > 1:
-        click.echo("advice: `check` runs a process a core, and each may start as many threads: OMP_NUM_THREADS=1 bounds them")
+    threads = ", ".join(f"{k}={v}" for k, v in place.threads.items())
+    click.echo(f"cores: {place.cores}; BLAS: {place.blas or 'unknown'}; threads: {threads or 'not limited'}")
+    if not threads and (place.cores or 1) > 1:
+        click.echo(
+            "advice: `check` runs one process per core, and each may start as many threads; OMP_NUM_THREADS=1 limits them"
+        )
     return PASSED
 
 

@@ -1,26 +1,24 @@
-"""`adjudge report` and `adjudge compare`: what was recorded, as pages and as what changed."""
+"""`adjudge report` and `adjudge compare`: pages of what was recorded, and what changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from ..records.history import HISTORY, history
-from ..records.records import PREVIOUS, RecordsError, read_records, summarise
-from ..reports.compare import compare as compared
-from ..reports.compare import headline, worse
-from ..reports.conformance import PAGE, Run, conformance_page
-from ..reports.dashboard import DASHBOARD, dashboard
+from ..records.places import HISTORY, PREVIOUS
 from .command import FAILED, PASSED, REPORT_DIR, refuse
-from .folders import run_before
+
+if TYPE_CHECKING:
+    from ..reports.conformance import Run
 
 __all__ = ["compare", "report"]
 
 
-@click.command(short_help="Pages from records, or from the history.")
+@click.command(short_help="Make pages from records, or from the history.")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @click.option("--history", "past", is_flag=False, flag_value="", metavar="[DIR]", help="The dashboard of a history.")
 @click.option("-o", "--output", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the page goes.")
@@ -34,6 +32,9 @@ def report(ctx: click.Context, runs: tuple[str, ...], past: str | None, output: 
         past = None
     elif not past:
         past = str(ctx.lookup_default("past") or HISTORY)
+    from ..reports.conformance import PAGE, conformance_page
+    from ..reports.dashboard import DASHBOARD
+
     if not runs and past is None:
         refuse("there is nothing to report on: give RUNs, such as adjudge-report, or --history")
     if runs:
@@ -58,25 +59,36 @@ def _page(folder: Path, name: str, made: Callable[[], str]) -> None:
 
 
 def _dashboard(folder: Path) -> str:
-    with history(folder) as found:
-        for note in found.notes:
+    from ..records.history import history
+    from ..reports.dashboard import dashboard
+
+    with history(folder) as past:
+        for note in past.notes:
             click.echo(f"note: {note}", err=True)
-        return dashboard(found)
+        return dashboard(past)
 
 
 def _run(path: Path) -> Run:
     """What a report folder or a records file holds."""
+    from ..records.files import RecordsError, read_records
+    from ..records.models import BenchRun
+    from ..records.summary import summarise
+    from ..reports.conformance import Run
+    from .folders import previous_run
+
     try:
         reading = read_records(path)
     except RecordsError as problem:
         refuse(str(problem))
+    if isinstance(reading.records[0], BenchRun):
+        refuse(f"{path} holds a run of `adjudge bench`, which has no page of its own; `adjudge report --history` shows it")
     summary, folder = summarise(reading.records), path if path.is_dir() else path.parent
-    before, notes = run_before(folder, summary) if path.name != PREVIOUS else (None, [])
-    strict = bool(summary.header.get("strict_accuracy"))
-    return Run(summary, strict, before, [*([f"{reading.torn}."] if reading.torn else []), *notes], folder)
+    before, notes = previous_run(folder, summary) if path.name != PREVIOUS else (None, [])
+    torn = [f"{reading.torn}."] if reading.torn else []
+    return Run(summary, summary.header.strict_accuracy, before, [*torn, *notes], folder)
 
 
-@click.command(short_help="What changed between two runs.")
+@click.command(short_help="Show what changed between two runs.")
 @click.argument("run_a")
 @click.argument("run_b")
 def compare(run_a: str, run_b: str) -> int:
@@ -84,13 +96,16 @@ def compare(run_a: str, run_b: str) -> int:
 
     Status 0 if nothing got worse, 1 if something did.
     """
+    from ..reports.compare import compare as compare_runs
+    from ..reports.compare import headline, worse
+
     before, after = _run(Path(run_a)), _run(Path(run_b))
     for run, name in ((before, run_a), (after, run_b)):
         if not run.summary.judged:
             refuse(f"nothing was judged in {name}: there is nothing to compare")
         for note in run.notes:
             click.echo(f"note: {note}", err=True)
-    changes = compared(before.summary, after.summary)
+    changes = compare_runs(before.summary, after.summary)
     about = ""
     for change in changes:
         if change.about != about:

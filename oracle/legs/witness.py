@@ -33,10 +33,6 @@ class Witness:
     said: float = float("nan")
     note: str = ""
 
-    def to_json(self) -> dict[str, object]:
-        """Plain data."""
-        return {"leg": self.leg, "stance": self.stance, "said": self.said, "note": self.note}
-
 
 def along(certificate: Certificate) -> list[arb]:
     """The certified derivative along the question's directions: one ball, or one a vertex at a kink."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adjudge.records.models import Record
 from adjudge.suite.examiner import Examiner
 from adjudge.suite.settings import Settings
 from adjudge.suite.subjects import perform
@@ -20,11 +21,11 @@ def test_judged_programs_a_second(backend: str, benchmark: Any) -> None:
     rates = []
 
     def whole() -> None:
-        records: list[dict[str, Any]] = []
+        records: list[Record] = []
         start = time.perf_counter()
         for task in tasks(examiner.settings, ("float64", "float32")):
             perform(task, examiner, records.append)
-        rates.append(sum(r["kind"] == "outcome" for r in records) / (time.perf_counter() - start))
+        rates.append(sum(r.kind == "outcome" for r in records) / (time.perf_counter() - start))
 
     benchmark.pedantic(whole, rounds=2)
     print(f"\n  {backend}: {np.median(rates):.0f} judged programs a second", end="")

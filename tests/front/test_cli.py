@@ -18,9 +18,10 @@ from adjudge import cli
 from adjudge.oracle.certificate import as_question
 from adjudge.oracle.judge import VERDICTS
 from adjudge.oracle.program import Program
-from adjudge.records.case import Case, write_case
-from adjudge.records.records import read_records
-from adjudge.reports.report import schema
+from adjudge.records.case import Case, WitnessRecord, save_case
+from adjudge.records.files import read_records
+from adjudge.records.models import CheckRun, DisagreementRecord, EndRecord, OutcomeRecord
+from adjudge.reports.schemas import published
 from adjudge.suite import run as suite
 from adjudge.suite.settings import Settings
 
@@ -134,8 +135,8 @@ def refused(result: Result, sentence: str, status: int = 2) -> None:
         ("check own.py --ledger own.py", "ledger own.py is not TOML"),
         ("replay none.json", "case none.json cannot be read"),
         ("replay own.py.json", "case own.py.json cannot be read"),
-        ("replay bad.json", "case bad.json is not JSON"),
-        ("replay lacking.json", "case lacking.json: the case lacks 'schema_version'"),
+        ("replay bad.json", "case bad.json: it is not JSON"),
+        ("replay lacking.json", "case lacking.json: it needs a 'kind', one of 'program', 'script'"),
         ("replay 0123", "there is no case '0123' in adjudge-report/cases or in a shipped ledger"),
         ("replay all", "there are no cases in adjudge-report/cases"),
         ("replay all --script", "--script prints one case, and all are many"),
@@ -152,7 +153,7 @@ def test_a_wrong_input_is_one_sentence(run: Run, args: str, sentence: str) -> No
     Path("bad.json").write_text("{")
     Path("lacking.json").write_text("{}")
     squared = as_question(Program.of([np.array(2.0)], [("square", [0])]))
-    write_case(Path(), Case("square", "own", squared, "wrong", spec="own.py"), None)
+    save_case(Path(), Case(id="square", backend="own", question=squared, verdict="wrong", spec="own.py"), None)
     refused(run(*args.split()), sentence)
 
 
@@ -186,7 +187,7 @@ def test_a_fault_is_reported_kept_replayed_explained_and_seen_to_be_mended(run: 
     assert result.stdout.isascii()
     assert all(c.isprintable() or c == "\n" for c in result.stdout)
     tree = json.loads(Path("adjudge-report/report.json").read_text())
-    jsonschema.validate(tree, schema())
+    jsonschema.validate(tree, published())
     assert tree["verdict"] | {"reasons": []} == {
         "status": 1, "passed": False, "partial": False, "strict_accuracy": False, "reasons": [],
     }  # fmt: skip
@@ -262,7 +263,7 @@ def test_settings_come_from_pyproject_and_the_command_line_outdoes_them(run: Run
     assert run("check", "../own.py").stdout.startswith("PASSED: ")
     assert not Path("adjudge-report").exists()
     assert "tanh" in run("check", "../own.py", "--op", "tanh", "-v", "--report-dir", "here").stdout
-    assert read_records(Path("here")).records[0]["ops"] == ["tanh"]
+    assert read_records(Path("here")).records[0].model_dump()["ops"] == ("tanh",)
 
 
 @pytest.mark.parametrize(
@@ -283,8 +284,8 @@ def test_k_chooses_by_name_and_family(run: Run, monkeypatch: pytest.MonkeyPatch,
 
 def test_an_interrupted_run_keeps_what_was_judged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(settings: Any, emit: Any) -> None:
-        emit({"kind": "run", "schema_version": 1, "backend": "own", "versions": {}, "ops": ["exp"]})
-        emit({"kind": "outcome", "op": "exp", "verdict": "correct", "worst_ulp": 0.5})
+        emit(CheckRun(backend="own", ops=("exp",)))
+        emit(OutcomeRecord(op="exp", verdict="correct", worst_ulp=0.5))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(suite, "run", interrupted)
@@ -293,19 +294,22 @@ def test_an_interrupted_run_keeps_what_was_judged(run: Run, monkeypatch: pytest.
     assert "INTERRUPTED: the run was interrupted" in result.stdout
     tree = json.loads(Path("adjudge-report/report.json").read_text())
     assert (tree["verdict"]["partial"], tree["counts"]["judged"]) == (True, 1)
-    assert [r["kind"] for r in read_records(Path("adjudge-report")).records] == ["run", "outcome", "end"]
+    assert [r.kind for r in read_records(Path("adjudge-report")).records] == ["run", "outcome", "end"]
 
 
 def test_legs_that_disagree_are_our_defect(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = as_question(Program.of([np.array(2.0)], [("exp", [0])]))
-    witnesses = [{"leg": "balls", "stance": "agrees", "said": 7.389}, {"leg": "series", "stance": "disagrees", "said": 1.0}]
+    witnesses = (
+        WitnessRecord(leg="balls", stance="agrees", derivative=7.389),
+        WitnessRecord(leg="series", stance="disagrees", derivative=1.0),
+    )
 
     def doubtful(settings: Any, emit: Any) -> None:
-        emit({"kind": "run", "schema_version": 1, "backend": "own", "versions": {}, "ops": ["exp"]})
-        emit({"kind": "outcome", "op": "exp", "verdict": "undecided"})
-        case = Case("doubt", "own", asked, "wrong").to_json()
-        emit({"kind": "disagreement", "op": "exp", "case": case, "witnesses": witnesses})
-        emit({"kind": "end", "seconds": 0.0, "interrupted": False})
+        emit(CheckRun(backend="own", ops=("exp",)))
+        emit(OutcomeRecord(op="exp", verdict="undecided"))
+        case = Case(id="doubt", backend="own", question=asked, verdict="wrong", witnesses=witnesses)
+        emit(DisagreementRecord(op="exp", case=case))
+        emit(EndRecord(seconds=0.0))
 
     monkeypatch.setattr(suite, "run", doubtful)
     result = run("check", "own.py")
@@ -329,13 +333,13 @@ def test_a_defect_of_adjudge_is_no_verdict_on_the_backend(run: Run, monkeypatch:
 @pytest.mark.parametrize("args", ["replay square.json", "replay none.json", "replay square.json --backend nowhere.py"])
 def test_what_cannot_be_judged_is_skipped_in_a_bisection(run: Run, args: str) -> None:
     squared = as_question(Program.of([np.array(2.0)], [("square", [0])]))
-    write_case(Path(), Case("square", "own", squared, "wrong", spec="own.py"), None)
+    save_case(Path(), Case(id="square", backend="own", question=squared, verdict="wrong", spec="own.py"), None)
     refused(run(*args.split(), "--for-bisect"), "", status=125)
 
 
 def test_a_case_whose_truth_is_not_known_cannot_be_judged(run: Run) -> None:
     asked = as_question(Program.of([np.array(-2.0)], [("log", [0])]))
-    write_case(Path(), Case("log", "reference", asked, "wrong"), None)
+    save_case(Path(), Case(id="log", backend="reference", question=asked, verdict="wrong"), None)
     result = run("replay", "log.json")
     assert result.exit_code == 2
     assert "log cannot be judged with reference: undecided" in result.stdout

@@ -75,9 +75,9 @@ def test_half_precision_is_gauged_too() -> None:
 
 
 def test_the_kink_table_is_put_to_a_backend_once_a_run() -> None:
-    records: list[dict[str, Any]] = []
+    records: list[Any] = []
     run(Settings("reference", "quick", ops=("absolute", "norm", "sqrt", "log"), jobs=1, legs=("balls",)), records.append)
-    kinks = {r["name"]: (r["verdict"], r["got"]) for r in records if r["kind"] == "kink"}
+    kinks = {r.name: (r.verdict, list(r.got)) for r in records if r.kind == "kink"}
     assert kinks["abs(x) at 0"] == ("correct", [1.0])
     assert kinks["sqrt(x) at 0"] == ("correct", [np.inf])
     assert kinks["norm(x) at (0, 0)"][0] == "non-finite"

@@ -251,6 +251,6 @@ def test_a_report_counts_the_verdicts_of_each_mode() -> None:
     summary = check("mirror", profile="quick", ops=("sin", "absolute"), dtypes=("float64",), jobs=1, legs=("balls", "series"))
     assert summary.status() == 0
     for mode in ("jvp", "hvp"):
-        assert summary.rows["sin"].modes[mode]["correct"] > 5
+        assert summary.ops["sin"].modes[mode]["correct"] > 5
         assert summary.modes[mode]["correct"] + summary.modes[mode]["undecided"] <= summary.judged
         assert summary.modes[mode]["undecided"] > 0

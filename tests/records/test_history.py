@@ -16,16 +16,20 @@ from click.testing import CliRunner
 from lxml import html
 
 from adjudge.cli import main
-from adjudge.records.history import HistoryError, append, history
-from adjudge.reports.changepoints import steps
+from adjudge.records.history import HistoryError, history
+from adjudge.reports.changepoints import change_points
 from adjudge.reports.dashboard import MOST_BYTES, dashboard
 
 from ..reports.test_pages import HOSTILE, LEDGER, failure, header, outcome
+from .examples import append, changed, record, write
 
 PLACE = {
     "cpu": "A Processor", "cores": 2, "machine": "x86_64", "platform": "Linux-6.1.0-x86_64", "python": "3.12.0",
     "numpy": "2.4.6", "blas": "openblas", "threads": {"OMP_NUM_THREADS": "1"},
 }  # fmt: skip
+
+
+END = record(kind="end", seconds=1.0)
 
 
 def day(number: int) -> str:
@@ -34,10 +38,10 @@ def day(number: int) -> str:
 
 def bench(
     number: int, seconds: float, version: str = "1.0", place: dict[str, Any] = PLACE, op: str = "matmul", **more: Any
-) -> list[dict[str, Any]]:
+) -> list[Any]:
     """The records of a run of benchmarks with one timing."""
     first = {
-        "kind": "run", "what": "bench", "schema_version": 1, "run": f"{place['cpu']}{number}", "started": day(number),
+        "kind": "run", "what": "bench", "schema_version": 2, "run": f"{place['cpu']}{number}", "started": day(number),
         "adjudge": "0.1.0", "environment": place, "gate": None,
     }  # fmt: skip
     timing = {
@@ -46,19 +50,19 @@ def bench(
         "total_s_high": seconds * 1.01, "gradient_ratio": 3.0, "flops": 3072, "limit_flops_per_s": 1e9, "share": 0.5,
         "peak_bytes": None, "compile_s": None, "rounds": 9,
     }  # fmt: skip
-    return [first, timing | more, {"kind": "end", "seconds": 1.0}]
+    return [record(**first), record(**timing | more), END]
 
 
-def check(number: int, *records: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+def check(number: int, *records: Any, **more: Any) -> list[Any]:
     """The records of a run of conformance."""
     first = header(run=f"c{number}", started=day(number), environment=PLACE, **more)
-    return [first, *records, {"kind": "end", "seconds": 1.0}]
+    return [first, *records, END]
 
 
 def page(folder: Path) -> Any:
     """The dashboard of a history, as a tree."""
-    with history(folder) as found:
-        return html.fromstring(dashboard(found))
+    with history(folder) as runs:
+        return html.fromstring(dashboard(runs))
 
 
 def text(folder: Path) -> str:
@@ -74,13 +78,14 @@ def noisy(seed: int, count: int) -> np.ndarray:
 
 
 WRITER = """
-import json, sys
+import sys
 from pathlib import Path
-from adjudge.records.history import append
+from adjudge.records.files import read_records
+from adjudge.records.history import BenchLine, append_history
 
 folder, *runs = map(Path, sys.argv[1:])
 for run in runs:
-    assert append(folder, json.loads(run.read_text())) == []
+    assert append_history(folder, BenchLine.of(read_records(run).records)) == []
 """
 
 
@@ -89,7 +94,7 @@ def test_writers_in_parallel_lose_nothing(tmp_path: Path) -> None:
     for writer in range(4):
         runs = [tmp_path / f"{writer}-{number}.json" for number in range(6)]
         for number, run in enumerate(runs):
-            run.write_text(json.dumps(bench(100 * writer + number, 1.0, note="x" * 50_000)))
+            write(tmp_path, bench(100 * writer + number, 1.0, case="x" * 50_000), run.name)
         writers.append(subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "h"), *map(str, runs)]))
     assert [writer.wait(60) for writer in writers] == [0] * 4
     with history(tmp_path / "h") as found:
@@ -212,7 +217,7 @@ def test_an_updated_system_is_the_same_machine_and_other_threads_are_another_ser
     append(tmp_path, bench(1, 1.0, place=PLACE | {"platform": "Linux-6.2.0-x86_64", "numpy": "2.5.0"}))
     append(tmp_path, check(2, outcome()))
     threads = bench(3, 0.5, place=PLACE | {"threads": {"OMP_NUM_THREADS": "8"}})
-    append(tmp_path, [threads[0] | {"run": "eight threads"}, *threads[1:]])
+    append(tmp_path, [changed(threads[0], run="eight threads"), *threads[1:]])
     with history(tmp_path) as found:
         (machine,) = found.machines()
         assert [len(one.points) for one in found.series(machine.key)] == [2, 1]
@@ -237,9 +242,9 @@ def test_a_planted_step_is_found_at_its_run_and_told(tmp_path: Path, seed: int) 
 
 
 def test_chance_is_not_told_as_a_step() -> None:
-    alone = sum(bool(steps([noisy(seed, 30).tolist()])[0]) for seed in range(200))
+    alone = sum(bool(change_points([noisy(seed, 30).tolist()])[0]) for seed in range(200))
     assert alone <= 16, f"of 200 flat series alone, {alone} show a step; a twentieth was promised"
-    together = sum(any(steps([noisy(1000 * seed + k, 30).tolist() for k in range(20)])) for seed in range(20))
+    together = sum(any(change_points([noisy(1000 * seed + k, 30).tolist() for k in range(20)])) for seed in range(20))
     assert together <= 4, f"of 20 dashboards of 20 flat series, {together} tell of a step"
 
 
@@ -247,7 +252,7 @@ def test_steps_that_come_together_are_told_together(tmp_path: Path) -> None:
     for number in range(20):
         records = bench(number, 1.0)
         slow = 1.3 if number >= 10 else 1.0
-        rows = [records[1] | {"case": f"case {k}", "total_s": slow * float(noisy(k, 20)[number])} for k in range(4)]
+        rows = [changed(records[1], case=f"case {k}", total_s=slow * float(noisy(k, 20)[number])) for k in range(4)]
         append(tmp_path, [records[0], *rows, records[-1]])
     assert "toy: 4 of 4 cases of matmul take 1.3" in text(tmp_path)
 
@@ -280,7 +285,7 @@ def test_releases_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_only_transitions_of_states_are_told(tmp_path: Path) -> None:
     calm, broken = outcome("exp"), outcome("log", "wrong")
-    runs: Sequence[tuple[dict[str, Any], ...]] = [
+    runs: Sequence[tuple[Any, ...]] = [
         (calm, outcome("log")),
         (calm, outcome("log")),
         (calm, broken),
@@ -289,13 +294,13 @@ def test_only_transitions_of_states_are_told(tmp_path: Path) -> None:
     for number, records in enumerate(runs):
         append(tmp_path, check(number, *records, versions={"toy": "1.0" if number < 2 else "2.0"}))
     append(tmp_path, check(9, calm, versions={"toy": "2.0"}))  # log is not judged: it keeps its state
-    (table,) = page(tmp_path).xpath("//*[contains(@aria-label, 'from one state to another')]//table")
+    (table,) = page(tmp_path).xpath("//*[contains(@aria-label, 'that changed state')]//table")
     rows = [[cell.text_content() for cell in row] for row in table.xpath(".//tbody/tr")]
     assert rows == [["2026-03-03 10:00", "log", "correct", "new", "with toy 1.0 → 2.0"]]
 
 
 def test_findings_come_and_go(tmp_path: Path) -> None:
-    entry = LEDGER | {"id": "old-bug"}
+    entry = changed(LEDGER, id="old-bug")
     for number in range(6):
         new = [failure("exp")] if 1 <= number <= 3 else []
         append(tmp_path, check(number, outcome("exp", "wrong" if new else "correct"), *new, entry))
@@ -321,7 +326,7 @@ def full_history(folder: Path, runs: int = 12) -> Path:
         broken = number == 3
         found = [failure("exp", reason=HOSTILE)] if broken else []
         state = outcome("exp", "wrong" if broken else "correct")
-        append(folder, check(100 + number, state, outcome("log"), *found, LEDGER | {"id": "old-bug", "reason": HOSTILE}))
+        append(folder, check(100 + number, state, outcome("log"), *found, changed(LEDGER, id="old-bug", reason=HOSTILE)))
     append(folder, bench(99, 1.0, HOSTILE, place=PLACE | {"cpu": HOSTILE}, case=HOSTILE))
     return folder
 
@@ -342,13 +347,13 @@ def test_every_chart_has_a_table_and_hostile_text_stays_text(tmp_path: Path) -> 
 def test_a_long_history_stays_under_a_megabyte_and_says_what_it_leaves_out(tmp_path: Path) -> None:
     for number in range(170):
         first, timing, last = bench(number, 1.0)
-        rows = [timing | {"case": f"{k}x{k}", "total_s": 1.0 + k} for k in range(40)]
-        others = [row | {"backend": f"backend-number-{b}"} for b in range(5) for row in rows]
+        rows = [changed(timing, case=f"{k}x{k}", total_s=1.0 + k) for k in range(40)]
+        others = [changed(row, backend=f"backend-number-{b}") for b in range(5) for row in rows]
         append(tmp_path, [first, *others, last])
     with history(tmp_path) as found:
         source = dashboard(found)
     assert len(source.encode()) < MOST_BYTES
-    assert "more, which the history holds" in source
+    assert "more, which are in the history" in source
 
 
 # -- through the command -------------------------------------------------------------------------------------------------------
@@ -395,12 +400,15 @@ def test_a_history_that_cannot_be_written_does_not_cost_the_verdict(tmp_path: Pa
     ("source", "said"),
     [
         (None, "there is no history in h; `adjudge check` and `adjudge bench` write one"),
-        ("rubbish\n", "line 1 is no run of a history"),
+        ("rubbish\n", "line 1 is no run"),
         (
             '{"kind": "run", "schema_version": 1, "run": "x"}\n',
             "line 1 is of kind 'run' and schema version 1; this adjudge reads",
         ),
-        ('{"kind": "bench", "schema_version": 1, "run": "x"}\n', "line 1 of the history lacks 'environment'"),
+        (
+            '{"kind": "bench", "schema_version": 2, "run": "x", "started": "", "adjudge": ""}\n',
+            "line 1: it lacks 'environment'",
+        ),
     ],
 )
 def test_what_is_no_history_is_one_sentence(

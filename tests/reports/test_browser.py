@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adjudge.records.history import history
-from adjudge.records.records import summarise
+from adjudge.records.summary import summarise
 from adjudge.reports.conformance import Run, conformance_page
 from adjudge.reports.dashboard import dashboard
 
@@ -52,8 +52,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     if request.param == "dashboard":
-        with history(full_history(folder)) as found:
-            (folder / "dashboard.html").write_text(dashboard(found), "utf-8")
+        with history(full_history(folder)) as past:
+            (folder / "dashboard.html").write_text(dashboard(past), "utf-8")
         return folder / "dashboard.html"
     (folder / "cases").mkdir()
     (folder / "cases" / "0123456789ab.py").write_text("import numpy as np\n" + "x = " + "1 + " * 60 + "1\n")

@@ -1,7 +1,6 @@
 """The conformance page, what goes to continuous integration, and comparisons: records in, files out."""
 
 import html
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,48 +13,60 @@ from lxml import etree
 
 from adjudge.backends.faults import FAULTS
 from adjudge.cli import main
-from adjudge.records.records import FILE, PREVIOUS, Summary, read_records, summarise
+from adjudge.records.files import read_records
+from adjudge.records.models import KinkRecord, Record
+from adjudge.records.places import FILE, PREVIOUS
+from adjudge.records.summary import Summary, summarise
 from adjudge.reports import ci
 from adjudge.reports.charts import SERIES, canvas, dots, svg
 from adjudge.reports.compare import compare, worse
 from adjudge.reports.conformance import MOST_BYTES, Run, conformance_page, sensitivity
 from adjudge.strategies.catalogue import CATALOGUE
 
+from ..records.examples import changed, record, write
+
 HOSTILE = "<img src=x onerror=alert(1)>&\"'|`]]>\x07\n::error::pwned%0A{{ 7*7 }}"
 
 
-def header(**more: Any) -> dict[str, Any]:
-    return {
-        "kind": "run", "schema_version": 1, "run": "r1", "started": "2026-01-31T12:00:00+00:00", "adjudge": "0.1.0",
-        "backend": "toy", "versions": {"toy": "1.0"}, "profile": "quick", "seed": 0, "dtypes": ["float64"],
+def header(**more: Any) -> Any:
+    fields = {
+        "kind": "run", "what": "check", "schema_version": 2, "run": "r1",
+        "started": "2026-01-31T12:00:00+00:00", "adjudge": "0.1.0", "backend": "toy", "versions": {"toy": "1.0"},
+        "profile": "quick", "seed": 0, "dtypes": ["float64"],
         "ops": ["exp", "log", "abs"], "legs": ["balls", "series"], "commit": "abc123def456+",
         "catalogue": {"exp": "exp/log", "log": "exp/log", "abs": "piecewise", "matmul": "linear algebra"},
         "environment": {"python": "3.12.0", "numpy": "2.0", "blas": "openblas", "threads": {"OMP_NUM_THREADS": "1"}},
-    } | more  # fmt: skip
+    }  # fmt: skip
+    return record(**fields | more)
 
 
-def outcome(op: str = "exp", verdict: str = "correct", **more: Any) -> dict[str, Any]:
-    record: dict[str, Any] = {"kind": "outcome", "op": op, "family": "exp/log", "dtype": "float64", "verdict": verdict}
+def judged(op: str, verdict: str) -> dict[str, Any]:
+    legs = {"balls": "agrees", "series": "agrees"}
+    return {"op": op, "family": "exp/log", "dtype": "float64", "verdict": verdict, "ms": 2.0, "legs": legs}
+
+
+def outcome(op: str = "exp", verdict: str = "correct", **more: Any) -> Any:
+    fields: dict[str, Any] = {"kind": "outcome", **judged(op, verdict)}
     if verdict == "correct":
         at = [[float(n), 0.25 * n] for n in range(4)]
-        record["accuracy"] = {"worst": 0.75, "median": 0.25, "floor": 2e-16, "at": [3.0], "points": at}
-    return record | {"ms": 2.0, "legs": {"balls": "agrees", "series": "agrees"}} | more
+        fields["accuracy"] = {"worst": 0.75, "median": 0.25, "floor": 2e-16, "at": [3.0], "points": at}
+        fields["modes"] = {"jvp": {"verdict": "correct"}}
+    return record(**fields | more)
 
 
-def failure(op: str = "exp", **more: Any) -> dict[str, Any]:
-    case = {"id": "0123456789ab", "question": QUESTION}
-    witnesses = [{"leg": "series", "stance": "agrees", "said": 1.5, "note": "192 bits"}]
+def case(**more: Any) -> dict[str, Any]:
+    """A case in JSON."""
+    witness = {"leg": "series", "stance": "agrees", "derivative": 1.5, "note": "192 bits"}
+    fields = {"kind": "program", "schema_version": 2, "id": "0123456789ab", "backend": "toy", "verdict": "wrong"}
+    return {**fields, "question": QUESTION, "witnesses": [witness], **more}
+
+
+def failure(op: str = "exp", **more: Any) -> Any:
     fault = {
-        "blamed": op,
-        "where": "gradient of a",
-        "index": [0],
-        "got": 1.0,
-        "expected": 2.0,
-        "error": 1.0,
-        "allowance": 1e-16,
-    }
-    record = outcome(op, "wrong", **fault) | {"kind": "failure", "new": True, "case": case, "witnesses": witnesses, "steps": 1}
-    return record | more
+        "blamed": op, "where": "gradient of a", "index": [0], "got": 1.0, "expected": 2.0, "error": 1.0, "allowance": 1e-16,
+        "steps": 1,
+    }  # fmt: skip
+    return record(**{"kind": "failure", **judged(op, "wrong"), **fault, "case": case(), **more})
 
 
 QUESTION: dict[str, Any] = {
@@ -66,19 +77,21 @@ QUESTION: dict[str, Any] = {
     "cotangent": {"dtype": "float64", "shape": [1], "data": [1.0]},
     "directions": [{"dtype": "float64", "shape": [1], "data": [1.0]}],
 }  # fmt: skip
-KINK = {"kind": "kink", "name": "abs(x) at 0", "program": "b = abs(a)", "subgradients": "[-1, 1]", "got": [0.5], "reason": ""}
-KINK |= {"verdict": "correct"}
-LEDGER = {"kind": "ledger", "id": "log-1", "op": "log", "state": "still fails", "reason": "the rule divides by zero"}
+KINK = record(
+    kind="kink", name="abs(x) at 0", program="b = abs(a)", subgradients="[-1, 1]", got=[0.5], reason="", verdict="correct"
+)
+LEDGER = record(kind="ledger", id="log-1", op="log", state="still fails", reason="the rule divides by zero")
+DOUBT = record(kind="disagreement", op="exp", case=case())
 UNDECIDED = outcome("log", "undecided", reason="ill-conditioned: wide")
 UNSUPPORTED = outcome("abs", "unsupported", reason="toy has no abs")
-END = {"kind": "end", "seconds": 2.0, "interrupted": False}
+END = record(kind="end", seconds=2.0)
 FULL = [
     header(), *[outcome()] * 4, outcome("log", "lossy"), outcome("exp", "wrong"), failure(),
     outcome("log", "wrong", known="log-1"), UNDECIDED, UNSUPPORTED, KINK, LEDGER, END,
 ]  # fmt: skip
 
 
-def page(*records: dict[str, Any], **more: Any) -> str:
+def page(*records: Record, **more: Any) -> str:
     return conformance_page([Run(summarise(records), **more)])
 
 
@@ -100,7 +113,7 @@ def test_the_page_holds_all_that_was_found() -> None:
         "log-1 log still fails 1 the rule divides by zero", "ill-conditioned", "toy has no abs",
         "the run was about other ops: matmul", "exp: correct -> new (1 of 5)", "0.75",
         "Error of the gradient of exp over its domain", "abs(x) at 0 [-1, 1] 0.5 in it", "sign flip", "2e-16",
-        "7 programs judged in 2 s",
+        "7 programs judged in 2 s", "Forward mode: 4 correct",
     ):  # fmt: skip
         assert wanted in seen, wanted
 
@@ -127,10 +140,13 @@ def test_a_hostile_text_stays_text(field: str) -> None:
         "family": [header(), outcome(family=HOSTILE)],
         "reason": [header(), outcome("log", "undecided", reason=HOSTILE), failure(verdict="crash", reason=HOSTILE)],
         "where": [header(), failure(where=HOSTILE)],
-        "case": [header(), failure(case={"id": HOSTILE, "question": QUESTION})],
-        "note": [header(), failure(witnesses=[{"leg": HOSTILE, "stance": HOSTILE, "said": 1.0, "note": HOSTILE}])],
-        "kink": [header(), {**KINK, "name": HOSTILE, "subgradients": HOSTILE, "verdict": HOSTILE}],
-        "ledger": [header(), {**LEDGER, "id": HOSTILE, "reason": HOSTILE, "op": HOSTILE}],
+        "case": [header(), failure(case=case(id=HOSTILE))],
+        "note": [
+            header(),
+            failure(case=case(witnesses=[{"leg": HOSTILE, "stance": "agrees", "derivative": 1.0, "note": HOSTILE}])),
+        ],
+        "kink": [header(), changed(KINK, name=HOSTILE, subgradients=HOSTILE)],
+        "ledger": [header(), changed(LEDGER, id=HOSTILE, reason=HOSTILE, op=HOSTILE)],
         "commit": [header(commit=HOSTILE, profile=HOSTILE, environment={"blas": HOSTILE, "platform": HOSTILE})],
         "catalogue": [header(catalogue={HOSTILE: HOSTILE})],
     }[field]  # fmt: skip
@@ -159,7 +175,7 @@ def test_five_large_runs_fit_and_are_not_ranked() -> None:
     ops = {f"op{n}": "family" for n in range(150)}
     records = [header(ops=[*ops], catalogue=ops, dtypes=["float64", "float32", "float16"])]
     records += [outcome(op, dtype=d) for op in ops for d in ("float64", "float32", "float16")]
-    runs = [Run(summarise([{**records[0], "versions": {"toy": f"1.{n}"}}, *records[1:], END])) for n in range(5)]
+    runs = [Run(summarise([changed(records[0], versions={"toy": f"1.{n}"}), *records[1:], END])) for n in range(5)]
     text = conformance_page(runs)
     assert len(text.encode()) < MOST_BYTES
     seen = text_of(text)
@@ -173,8 +189,8 @@ def test_runs_of_one_name_are_told_apart() -> None:
     assert "toy 1.0 (run 2)" in seen
 
 
-@pytest.mark.parametrize("records", [[header()], [header(), {**END, "interrupted": True}], [header(dtypes=[]), END]])
-def test_a_run_that_came_to_nothing_has_a_page(records: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("records", [[header()], [header(), changed(END, interrupted=True)], [header(dtypes=[]), END]])
+def test_a_run_that_came_to_nothing_has_a_page(records: list[Record]) -> None:
     seen = text_of(page(*records))
     assert "NO VERDICT" in seen or "INTERRUPTED" in seen
     assert "exp not judged" in seen or "exp" in seen
@@ -188,21 +204,21 @@ def test_what_a_summary_keeps_does_not_grow_with_the_run() -> None:
             points = [[(-1.0) ** n * 10.0 ** (n % 40 - 20), float(n % 7)]]
             accuracy = {"worst": n % 9, "median": 0.1 * (n % 10), "floor": 1e-16 * (1 + n % 3), "at": [1.0], "points": points}
             summary.add(outcome(accuracy=accuracy))
-        gauge = summary.rows["exp"].gauges["float64"]
-        return len(gauge.errors) + len(gauge.floors) + len(gauge.places)
+        stats = summary.ops["exp"].accuracy["float64"]
+        return len(stats.errors) + len(stats.floors) + len(stats.places)
 
     assert size(400) == size(4000) < 200
 
 
-def test_a_gauge_tells_worst_median_and_floor() -> None:
+def test_accuracy_is_told_as_worst_median_and_floor() -> None:
     records = [
         outcome(accuracy={"worst": w, "median": m, "floor": f, "at": [w]})
         for w, m, f in ((1, 0.5, 1e-16), (64, 1, 1e-10), (2, 8, 1e-9))
     ]
-    gauge = summarise([header(), *records]).rows["exp"].gauges["float64"]
-    assert (gauge.worst, gauge.at, gauge.bits_lost, gauge.sharpest, gauge.questions) == (64, [64], 6, 1e-16, 3)
-    assert gauge.median == pytest.approx(1, rel=0.1)
-    assert gauge.floor == pytest.approx(1e-10, rel=0.1)
+    stats = summarise([header(), *records]).ops["exp"].accuracy["float64"]
+    assert (stats.worst, stats.at, stats.bits_lost, stats.sharpest, stats.questions) == (64, (64,), 6, 1e-16, 3)
+    assert stats.median == pytest.approx(1, rel=0.1)
+    assert stats.floor == pytest.approx(1e-10, rel=0.1)
 
 
 def test_the_table_of_seeded_faults_is_about_these_faults_and_ops() -> None:
@@ -237,7 +253,7 @@ def test_a_chart_s_name_is_one() -> None:
 
 
 def test_junit_is_read_by_a_parser_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "junit.xml").write_text(ci.junit(summarise([*FULL, {**LEDGER, "id": "log-2", "state": "no longer fails"}])))
+    (tmp_path / "junit.xml").write_text(ci.junit(summarise([*FULL, changed(LEDGER, id="log-2", state="no longer fails")])))
     suites = {suite.name: suite for suite in junitparser.JUnitXml.fromfile(str(tmp_path / "junit.xml"))}
     counts = {name: (s.tests, s.failures, s.errors, s.skipped) for name, s in suites.items()}
     assert counts == {"exp/log": (3, 1, 0, 1), "ledger": (2, 1, 0, 0)}
@@ -271,10 +287,8 @@ SCHEMA = """
 
 
 @pytest.mark.parametrize("strict", [False, True])
-@pytest.mark.parametrize(
-    "records", [FULL, [header()], [header(), outcome("log", "lossy"), END], [*FULL, {"kind": "disagreement", "op": "exp"}]]
-)
-def test_junit_keeps_to_the_format(records: list[dict[str, Any]], strict: bool) -> None:
+@pytest.mark.parametrize("records", [FULL, [header()], [header(), outcome("log", "lossy"), END], [*FULL, DOUBT]])
+def test_junit_keeps_to_the_format(records: list[Record], strict: bool) -> None:
     schema = etree.XMLSchema(etree.fromstring(SCHEMA))
     schema.assertValid(etree.fromstring(ci.junit(summarise(records), strict=strict).encode()))
     assert not schema.validate(etree.fromstring("<testsuites><testsuite name='x'/></testsuites>"))
@@ -319,7 +333,7 @@ def test_what_is_written_for_ci_depends_on_the_surroundings(tmp_path: Path) -> N
 # -- comparing -----------------------------------------------------------------------------------------------------------------
 
 BETTER = [header(versions={"toy": "1.1"}), *[outcome()] * 5, outcome("log", "lossy"), UNDECIDED, UNSUPPORTED, KINK]
-BETTER += [{**LEDGER, "state": "no longer fails"}, END]
+BETTER += [changed(LEDGER, state="no longer fails"), END]
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
@@ -344,9 +358,9 @@ def test_a_comparison_says_only_what_changed() -> None:
         ([outcome()], [outcome("exp", "undecided", reason="x")], "exp: correct -> undecided"),
         ([outcome()], [outcome(accuracy={"worst": 100, "median": 0.25, "floor": 1e-16})], r"worst gradient 0.75 -> 1e\+02 ulp"),
         ([outcome()], [outcome(accuracy={"worst": 4, "median": 4, "floor": 1e-16})], "median gradient 0.25 -> 4 ulp"),
-        ([outcome(), outcome("new-op")], [outcome()], "not asked about any more: new-op"),
-        ([outcome(), LEDGER], [outcome(), {**LEDGER, "state": "fails otherwise"}], "log-1 fails otherwise"),
-        ([outcome(), KINK], [outcome(), {**KINK, "got": [2.0], "verdict": "wrong"}], r"abs\(x\) at 0: \[0.5\] -> \[2.0\]"),
+        ([outcome(), outcome("new-op")], [outcome()], "no longer asked about: new-op"),
+        ([outcome(), LEDGER], [outcome(), changed(LEDGER, state="fails otherwise")], "log-1 fails otherwise"),
+        ([outcome(), KINK], [outcome(), changed(KINK, got=(2.0,), verdict="wrong")], r"abs\(x\) at 0: \[0.5\] -> \[2.0\]"),
         ([outcome("log", "wrong", known="log-1")], [outcome("log", "wrong"), failure("log")], r"log: known \(1 of 1\) -> new"),
     ],
 )  # fmt: skip
@@ -357,12 +371,6 @@ def test_each_way_to_get_worse_is_seen(before: list[Any], after: list[Any], said
 
 
 # -- the command ---------------------------------------------------------------------------------------------------------------
-
-
-def write(folder: Path, records: list[dict[str, Any]], name: str = FILE) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text("".join(json.dumps(r) + "\n" for r in records))
-    return folder
 
 
 def run(*args: str | Path) -> Any:
@@ -447,5 +455,5 @@ def test_a_check_leaves_page_records_and_the_run_before(tmp_path: Path, monkeypa
     assert "abs(x) at 0 [-1, 1]" in seen
     assert "Error of the gradient of tanh over its domain" in seen
     assert (tmp_path / "step.md").read_text().count("## adjudge: mirror PASSED") == 2
-    kinks = [r for r in read_records(folder).records if r["kind"] == "kink"]
-    assert [(k["name"], k["verdict"]) for k in kinks] == [("abs(x) at 0", "correct")]
+    kinks = [r for r in read_records(folder).records if isinstance(r, KinkRecord)]
+    assert [(k.name, k.verdict) for k in kinks] == [("abs(x) at 0", "correct")]

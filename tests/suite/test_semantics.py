@@ -19,9 +19,11 @@ from adjudge import cli
 from adjudge.oracle import reference
 from adjudge.oracle.lockstep import Divergence, Lockstep, reduce, replay
 from adjudge.records.case import read_case
-from adjudge.records.divergences import KnownDeparture
+from adjudge.records.divergences import KnownDivergence
+from adjudge.records.files import read_records
 from adjudge.records.ledger import Ledger, LedgerError, shipped_ledger
-from adjudge.records.records import read_records
+from adjudge.records.models import FailureRecord, OutcomeRecord
+from adjudge.records.script_case import ScriptCase
 from adjudge.strategies.rules import RULES, SEMANTICS
 from adjudge.strategies.scripts import drive
 
@@ -173,17 +175,17 @@ def test_a_shorter_script_that_grows_without_end_is_given_up() -> None:
 
 # -- what is known of MyGrad ---------------------------------------------------------------------------------------------------
 
-KNOWN = shipped_ledger("mygrad").departures
+KNOWN = shipped_ledger("mygrad").divergences
 
 
 @pytest.mark.parametrize("entry", KNOWN, ids=lambda e: e.id)
-def test_mygrad_still_diverges(entry: KnownDeparture) -> None:
+def test_mygrad_still_differs(entry: KnownDivergence) -> None:
     mygrad = pytest.importorskip("mygrad")
     if not entry.applies(mygrad.__version__):
         pytest.skip(f"about MyGrad {entry.versions}")
-    state, reason = entry.state(mygrad)
-    assert state == "still fails", reason
-    assert entry.state(reference) == ("no longer fails", "")
+    state, observed = entry.state(replay(mygrad, entry.snippet))
+    assert state == "still fails", observed
+    assert entry.state(replay(reference, entry.snippet)) == ("no longer fails", "")
 
 
 def test_no_line_of_a_snippet_can_be_spared() -> None:
@@ -214,26 +216,26 @@ def test_a_ledger_of_divergences_that_makes_no_sense_is_refused_in_one_sentence(
         "snippet": '"a = lib.tensor(1.0)"',
     }  # fmt: skip
     bad = [
-        ("id", '"a b"', "names a file"),
+        ("id", '"a b"', "name a file"),
         ("reason", '""', "'reason' must be text"),
         ("found", '"today"', "must be a date"),
         ("when", "[]", "must be a list of marks"),
         ("when", '[{ aspects = ["gradient"] }]', "'aspects' has no 'gradient'; did you mean 'grad'?"),
-        ("when", '[{ aspects = ["grad"], tag = ["view"] }]', "'when' has no 'tag'; did you mean 'tags'?"),
+        ("when", '[{ aspects = ["grad"], tag = ["view"] }]', "there is no key 'tag' in 'when'; did you mean 'tags'?"),
         ("when", '[{ aspects = ["grad"], line = "(" }]', "must be a regular expression"),
-        ("snippet", '"if a: pass\\nelse: 2"', "which is no line of a history"),
-        ("snippet", '"a = = 1"', "which is no line of a history"),
+        ("snippet", '"if a: pass\\nelse: 2"', "which is no line of a script"),
+        ("snippet", '"a = = 1"', "which is no line of a script"),
         ("versions", '"new"', "must be a range"),
-        ("color", '"red"', "has no 'color'"),
+        ("color", '"red"', "there is no key 'color'"),
     ]
     (tmp_path / "my.toml").write_text("")
     beside = tmp_path / "my.semantics.toml"
 
     def write(tree: dict[str, str]) -> None:
-        beside.write_text("[[departure]]\n" + "\n".join(f"{k} = {v}" for k, v in tree.items()))
+        beside.write_text("[[divergence]]\n" + "\n".join(f"{k} = {v}" for k, v in tree.items()))
 
     write(good)
-    assert [e.id for e in Ledger.read(tmp_path / "my.toml").departures] == ["x"]
+    assert [e.id for e in Ledger.read(tmp_path / "my.toml").divergences] == ["x"]
     for key, value, message in bad:
         write({**good, key: value})
         with pytest.raises(LedgerError, match=re.escape(message)) as raised:
@@ -269,7 +271,7 @@ def test_what_no_ledger_knows_fails_the_gate_with_cases_that_can_be_replayed(els
     cases = sorted((elsewhere / "adjudge-report" / "cases").glob("*.json"))
     assert cases
     records = read_records(elsewhere / "adjudge-report").records
-    assert {r["family"] for r in records if r["kind"] == "failure"} == {"semantics"}
+    assert {r.family for r in records if isinstance(r, FailureRecord)} == {"semantics"}
     for path in cases:
         again = command("replay", path.stem)
         assert again.exit_code == 1, again.output
@@ -281,7 +283,9 @@ def test_what_no_ledger_knows_fails_the_gate_with_cases_that_can_be_replayed(els
         assert "Traceback" not in script.stderr
     explained = command("explain", cases[0].stem)
     assert explained.exit_code == 1
-    assert all(line in explained.output for line in read_case(cases[0]).to_json()["history"])
+    case = read_case(cases[0])
+    assert isinstance(case, ScriptCase)
+    assert all(line in explained.output for line in case.lines)
 
 
 def test_the_same_scripts_come_every_time_and_mygrad_passes_with_its_ledger(elsewhere: Path) -> None:
@@ -291,7 +295,7 @@ def test_the_same_scripts_come_every_time_and_mygrad_passes_with_its_ledger(else
         checked = command(*CHECK)
         assert checked.exit_code == 0, checked.output
         records = read_records(elsewhere / "adjudge-report").records
-        return [(r["op"], r["verdict"], r["steps"], r["known"]) for r in records if r["kind"] == "outcome"]
+        return [(r.op, r.verdict, r.steps, r.known) for r in records if isinstance(r, OutcomeRecord)]
 
     assert outcomes() == outcomes()
 
@@ -307,11 +311,11 @@ def test_a_backend_without_tensors_is_unsupported(elsewhere: Path) -> None:
 def test_the_ledger_lists_and_checks_divergences(elsewhere: Path) -> None:
     pytest.importorskip("mygrad")
     listed = command("ledger", "list", "mygrad").output
-    assert "cotangent-kept: tensors depart in memory, <=2.5.0: " in listed
+    assert "cotangent-kept: tensors differ in memory, <=2.5.0: " in listed
     beside = elsewhere / "my.toml"
     beside.write_text("")
     (elsewhere / "my.semantics.toml").write_text(
-        '[[departure]]\nid = "mended"\nreason = "r"\nproof = "p"\nfound = 2026-01-31\nwhen = [{ aspects = ["grad"] }]\n'
+        '[[divergence]]\nid = "mended"\nreason = "r"\nproof = "p"\nfound = 2026-01-31\nwhen = [{ aspects = ["grad"] }]\n'
         'snippet = "a = lib.tensor(1.0)"\n'
     )
     checked = command("ledger", "check", "mygrad", "--ledger", "my.toml")
@@ -320,7 +324,7 @@ def test_the_ledger_lists_and_checks_divergences(elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", KNOWN, ids=lambda e: e.id)
-def test_every_known_divergence_has_a_script_that_shows_it(entry: KnownDeparture, elsewhere: Path) -> None:
+def test_every_known_divergence_has_a_script_that_shows_it(entry: KnownDivergence, elsewhere: Path) -> None:
     pytest.importorskip("mygrad")
     text = command("replay", entry.id, "--script").output
     run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
@@ -330,12 +334,12 @@ def test_every_known_divergence_has_a_script_that_shows_it(entry: KnownDeparture
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_a_case_without_a_script_is_refused(elsewhere: Path) -> None:
-    bad = {"schema_version": 1, "id": "x", "backend": "mygrad", "verdict": "wrong", "history": ["a ="]}
+def test_a_case_with_no_script_is_refused(elsewhere: Path) -> None:
+    bad = {"kind": "script", "schema_version": 2, "id": "x", "backend": "mygrad", "verdict": "wrong", "lines": ["a ="]}
     (elsewhere / "x.json").write_text(json.dumps(bad))
     refused = command("replay", "x.json")
     assert refused.exit_code == 2
-    assert "'history' is a list of lines" in refused.output
+    assert "'lines' must be the lines of a script" in refused.output
 
 
 # -- rule counts ---------------------------------------------------------------------------------------------------------------

@@ -28,19 +28,19 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def records(backend: str = "mirror", **asked: Any) -> list[dict[str, Any]]:
-    out: list[dict[str, Any]] = []
+def records(backend: str = "mirror", **asked: Any) -> list[Any]:
+    out: list[Any] = []
     asked = {"profile": "quick", "jobs": 1, "legs": ("balls", "series", "differences"), "ops": ("sin",), **asked}
     run(Settings(backend, **asked), out.append)
     return out
 
 
-def of(kind: str, every: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [r for r in every if r["kind"] == kind]
+def of(kind: str, every: list[Any]) -> list[Any]:
+    return [r for r in every if r.kind == kind]
 
 
-def timeless(every: list[dict[str, Any]]) -> list[Any]:
-    return sorted(repr({k: v for k, v in r.items() if k not in ("ms", "number")}) for r in of("outcome", every))
+def timeless(every: list[Any]) -> list[str]:
+    return sorted(repr(r.model_dump(exclude={"ms", "number"})) for r in of("outcome", every))
 
 
 def spoilt(fault: str, op: str) -> str:
@@ -80,12 +80,12 @@ def test_processes_share_the_work_and_find_the_same() -> None:
 
 def test_a_fault_is_found_shrunk_and_blamed() -> None:
     every = records(spoilt("sign flip", "sin"), dtypes=("float64",))
-    failure = next(r for r in of("failure", every) if r["verdict"] == "wrong")
-    assert failure["blamed"] == "sin"
-    program = Program.from_json(failure["case"]["question"]["program"])
+    failure = next(r for r in of("failure", every) if r.verdict == "wrong")
+    assert failure.blamed == "sin"
+    program = failure.case.question.program
     assert [step.op for step in program.steps] == ["sin"]
     assert program.inputs[0].data.size == 1
-    assert {w["leg"]: w["stance"] for w in failure["witnesses"]}["series"] == "agrees"
+    assert {w.leg: w.stance for w in failure.case.witnesses}["series"] == "agrees"
 
 
 def test_a_wrong_rule_of_ours_is_a_disagreement_and_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +93,7 @@ def test_a_wrong_rule_of_ours_is_a_disagreement_and_blames_nobody(monkeypatch: p
     every = records("reference", dtypes=("float64",))
     assert of("disagreement", every)
     assert not of("failure", every)
-    assert {w["stance"] for r in of("disagreement", every) for w in r["witnesses"] if w["leg"] == "series"} == {"disagrees"}
+    assert {w.stance for r in of("disagreement", every) for w in r.case.witnesses if w.leg == "series"} == {"disagrees"}
 
 
 def test_what_a_backend_lacks_is_one_record() -> None:
@@ -101,7 +101,7 @@ def test_what_a_backend_lacks_is_one_record() -> None:
         "from adjudge.backends.mirror import *\nname = 'lacking'\n\n\ndef supports(op):\n    return op != 'sin'\n"
     )
     outcomes = of("outcome", records("lacking.py", dtypes=("float64",)))
-    assert [r["verdict"] for r in outcomes] == ["unsupported"]
+    assert [r.verdict for r in outcomes] == ["unsupported"]
 
 
 def test_a_backend_that_ends_its_process_is_said_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +115,7 @@ def test_a_backend_that_ends_its_process_is_said_in_one_sentence(capfd: pytest.C
 
 def test_time_is_kept() -> None:
     every = records("mirror", ops=(), max_time=1.0)
-    assert of("end", every)[0]["seconds"] < 20
+    assert of("end", every)[0].seconds < 20
     assert of("outcome", every)
 
 
@@ -136,4 +136,5 @@ def test_the_package_carries_its_data() -> None:
     assert {"mygrad.toml", "jax.toml"} <= names
     assert (files("adjudge") / "py.typed").is_file()
     assert (files("adjudge.reports") / "report.schema.json").is_file()
+    assert (files("adjudge.records") / "records.schema.json").is_file()
     assert (files("adjudge.tests.conformance") / "test_conformance.py").is_file()

@@ -1,0 +1,66 @@
+"""One run of `adjudge check`: records are counted, written and shown as they come; then come the reports."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from ..backends import Backend, BackendError
+from ..records.files import Records
+from ..records.history import CheckLine
+from ..records.models import DisagreementRecord, EndRecord, FailureRecord, Record
+from ..records.places import FILE
+from ..records.summary import Summary
+from ..reports.terminal import Terminal, make_console
+from ..suite import run as suite
+from ..suite.settings import Settings
+from .command import refuse
+from .folders import add_to_history, save_failure, set_previous_aside, write_reports
+
+__all__ = ["judge_all"]
+
+
+def judge_all(settings: Settings, judged: Backend, folder: Path | None, past: Path, strict: bool, verbosity: int) -> int:
+    """Run, record, report, and add to the history; the status."""
+    summary, began = Summary(), time.monotonic()
+    if folder is not None:
+        set_previous_aside(folder)
+    records = Records(folder / FILE, anew=True) if folder is not None else None
+    terminal = Terminal(make_console(), summary, verbosity)
+    notes: list[str] = []
+
+    def emit(record: Record) -> None:
+        if folder is not None and isinstance(record, (FailureRecord, DisagreementRecord)):
+            note = save_failure(record, judged, folder)
+            if note and note not in notes:
+                notes.append(note)
+        if records is not None:
+            records.append(record)
+        summary.add(record)
+        terminal.record(record)
+
+    gone = ""
+    try:
+        with terminal:
+            suite.run(settings, emit)
+    except KeyboardInterrupt:
+        if summary.end is None:
+            emit(EndRecord(seconds=time.monotonic() - began, interrupted=True))
+    except BackendError as problem:
+        gone = str(problem)
+    finally:
+        if records is not None:
+            records.close()
+    annotations = write_reports(folder, summary, strict) if folder is not None else []
+    if folder is not None and summary.header.run:
+        notes += add_to_history(past, CheckLine.of(summary))
+    terminal.close(strict=strict, folder=folder)
+    for line in annotations:
+        click.echo(line)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    if gone:
+        refuse(gone)
+    return summary.status(strict)

@@ -1,0 +1,274 @@
+"""Summaries: a run, counted as its records come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..oracle.judge import FAILING, VERDICTS
+from .accuracy import AccuracyStats
+from .models import (
+    CheckRun,
+    DisagreementRecord,
+    EndRecord,
+    FailureRecord,
+    KinkRecord,
+    LedgerRecord,
+    OutcomeRecord,
+    Record,
+)  # fmt: skip
+
+__all__ = ["CATEGORIES", "JUDGED", "OpSummary", "Summary", "category", "counted", "summarise"]
+
+#: The categories that are judgements; the others are not.
+JUDGED = ("correct", "lossy", "known", "new")
+CATEGORIES = (*JUDGED, "undecided", "unsupported")
+
+
+def category(outcome: OutcomeRecord) -> str:
+    """Where an outcome counts: one of `CATEGORIES`."""
+    if outcome.verdict in FAILING or outcome.verdict == "lossy":
+        return "known" if outcome.known else "lossy" if outcome.verdict == "lossy" else "new"
+    return outcome.verdict
+
+
+@dataclass
+class OpSummary:
+    """How the answers for one op were judged.
+
+    Parameters
+    ----------
+    op, family : str
+    categories, verdicts : Counter
+        Outcomes by category (they add up) and by verdict.
+    legs : dict
+        For each leg a Counter of its stances.
+    dtypes : Counter
+        Judged outcomes by dtype.
+    worst_ulp : float
+        The largest error of a correct answer, in units in the last place.
+    kinks : int
+        Outcomes at kinks.
+    modes : dict
+        For each further mode that was asked a Counter of its verdicts.
+    by_dtype : dict
+        Outcomes by category, for each dtype.
+    accuracy : dict
+        The accuracy of the gradients, for each dtype.
+    seconds : float
+        The time that judging took.
+    """
+
+    op: str
+    family: str = ""
+    categories: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    legs: dict[str, Counter[str]] = field(default_factory=dict)
+    dtypes: Counter[str] = field(default_factory=Counter)
+    worst_ulp: float = 0.0
+    kinks: int = 0
+    modes: dict[str, Counter[str]] = field(default_factory=dict)
+    by_dtype: dict[str, Counter[str]] = field(default_factory=dict)
+    accuracy: dict[str, AccuracyStats] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def judged(self) -> int:
+        """How many outcomes are judgements."""
+        return sum(self.categories[c] for c in JUDGED)
+
+    @property
+    def state(self) -> str:
+        """The op's gravest category, or "not judged"."""
+        order = ("new", "known", "lossy", "correct", "undecided", "unsupported")
+        return next((c for c in order if self.categories[c]), "not judged")
+
+    def agreed(self, leg: str) -> int:
+        """How often a leg agreed with the truth."""
+        return self.legs[leg]["agrees"] if leg in self.legs else 0
+
+    def add(self, outcome: OutcomeRecord) -> None:
+        """Count one outcome."""
+        counted_as, dtype = category(outcome), outcome.dtype
+        self.family = self.family or outcome.family
+        self.categories[counted_as] += 1
+        self.verdicts[outcome.verdict] += 1
+        self.kinks += outcome.kink
+        for mode, judged in outcome.modes.items():
+            self.modes.setdefault(mode, Counter())[judged.verdict] += 1
+        self.by_dtype.setdefault(dtype, Counter())[counted_as] += 1
+        self.seconds += outcome.ms / 1e3
+        if outcome.accuracy is not None:
+            self.accuracy.setdefault(dtype, AccuracyStats()).add(outcome.accuracy)
+        for leg, stance in outcome.legs.items():
+            self.legs.setdefault(leg, Counter())[stance] += 1
+        if counted_as in JUDGED:
+            self.dtypes[dtype] += 1
+        if counted_as == "correct":
+            self.worst_ulp = max(self.worst_ulp, outcome.worst_ulp or 0.0)
+
+
+#: The header of a run whose own has not come.
+NO_HEADER = CheckRun(run="", started="", adjudge="", backend="")
+
+
+@dataclass
+class Summary:
+    """A run, counted as its records come; what it keeps does not grow with the number of outcomes.
+
+    Parameters
+    ----------
+    header : CheckRun
+        `NO_HEADER` until it comes.
+    ops : dict
+        An `OpSummary` for each op: those that were to be asked about are there from the start.
+    failures, disagreements, ledger, kinks : list
+        The records of these kinds.
+    known : Counter
+        Outcomes that a ledger entry explains, by its id.
+    undecided, unsupported : Counter
+        Such outcomes, by reason.
+    end : EndRecord or None
+        None until it comes.
+    """
+
+    header: CheckRun = NO_HEADER
+    ops: dict[str, OpSummary] = field(default_factory=dict)
+    failures: list[FailureRecord] = field(default_factory=list)
+    disagreements: list[DisagreementRecord] = field(default_factory=list)
+    ledger: list[LedgerRecord] = field(default_factory=list)
+    kinks: list[KinkRecord] = field(default_factory=list)
+    known: Counter[str] = field(default_factory=Counter)
+    undecided: Counter[str] = field(default_factory=Counter)
+    unsupported: Counter[str] = field(default_factory=Counter)
+    end: EndRecord | None = None
+
+    def add(self, record: Record) -> None:
+        """Count one record of a run of `adjudge check`."""
+        match record:
+            case OutcomeRecord():
+                self._outcome(record)
+            case CheckRun():
+                self.header = record
+                for op in record.ops:
+                    self.ops.setdefault(op, OpSummary(op))
+            case FailureRecord():
+                self.failures.append(record)
+            case DisagreementRecord():
+                self.disagreements.append(record)
+            case LedgerRecord():
+                self.ledger.append(record)
+            case KinkRecord():
+                self.kinks.append(record)
+            case EndRecord():
+                self.end = record
+
+    def _outcome(self, outcome: OutcomeRecord) -> None:
+        self.ops.setdefault(outcome.op, OpSummary(outcome.op)).add(outcome)
+        if outcome.known:
+            self.known[outcome.known] += 1
+        if outcome.verdict == "undecided":
+            self.undecided[(outcome.reason or "").partition(":")[0]] += 1
+        if outcome.verdict == "unsupported":
+            self.unsupported[outcome.reason or ""] += 1
+
+    def count(self, category: str) -> int:
+        """Outcomes of one category."""
+        return sum(op.categories[category] for op in self.ops.values())
+
+    @property
+    def judged(self) -> int:
+        """How many outcomes are judgements."""
+        return sum(op.judged for op in self.ops.values())
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """Outcomes by verdict, every verdict named."""
+        return {v: sum(op.verdicts[v] for op in self.ops.values()) for v in VERDICTS}
+
+    @property
+    def modes(self) -> dict[str, Counter[str]]:
+        """For each further mode that was asked its verdicts, counted."""
+        total: dict[str, Counter[str]] = {}
+        for op in self.ops.values():
+            for mode, verdicts in op.modes.items():
+                total.setdefault(mode, Counter()).update(verdicts)
+        return total
+
+    @property
+    def stale(self) -> list[LedgerRecord]:
+        """Ledger entries that no longer describe what is seen."""
+        return [r for r in self.ledger if r.state in ("no longer fails", "fails otherwise")]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody stopped the run."""
+        return self.end is not None and self.end.interrupted
+
+    @property
+    def partial(self) -> bool:
+        """Whether the run did not reach its end."""
+        return self.interrupted or self.end is None
+
+    def failing(self, strict: bool = False) -> list[str]:
+        """What makes the gate fail: one sentence each."""
+        distinct = len([f for f in self.failures if f.verdict in FAILING])
+        seen, lossy = self.count("new"), self.count("lossy")
+        often = f" (seen {seen} times)" if seen > distinct > 0 else ""
+        out = [counted(distinct or seen, "new failure") + often] if distinct or seen else []
+        if strict and lossy:
+            out.append(f"{counted(lossy, 'answer')} lost digits, and accuracy is strict")
+        return out + [f"ledger entry {r.id} {r.state}" for r in self.stale]
+
+    def status(self, strict: bool = False) -> int:
+        """The exit status: see the interface's table.
+
+        Parameters
+        ----------
+        strict : bool
+            Whether loss of digits that no ledger entry explains fails the gate.
+        """
+        if self.interrupted:
+            return 130
+        if self.disagreements:
+            return 4
+        if self.failing(strict):
+            return 1
+        return 0 if self.judged else 2
+
+    def reasons(self, strict: bool = False) -> list[str]:
+        """Why the status is what it is: one sentence each."""
+        out = ["the run was interrupted"] if self.interrupted else ["the run did not reach its end"] if self.end is None else []
+        if self.disagreements:
+            ops = ", ".join(dict.fromkeys(d.op for d in self.disagreements))
+            out.append(f"the oracle's legs disagree with each other ({ops}): adjudge's own defect, not the backend's")
+        out += self.failing(strict)
+        judged = f"{counted(self.judged, 'program')} judged" if self.judged else "nothing was judged"
+        return out or [f"{judged}, and nothing new failed" if self.judged else judged]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where that is due."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def summarise(records: Iterable[Record], ops: Sequence[str] = ()) -> Summary:
+    """Count a run's records.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    ops : sequence of str
+        Ops that have a summary whether or not anything is recorded about them, besides those that the header names.
+
+    Examples
+    --------
+    >>> s = summarise([OutcomeRecord(op="exp", verdict="correct"), EndRecord(seconds=1.0)], ["exp", "log"])
+    >>> s.status(), [(op.op, op.state) for op in s.ops.values()]
+    (0, [('exp', 'correct'), ('log', 'not judged')])
+    """
+    summary = Summary(ops={op: OpSummary(op) for op in ops})
+    for record in records:
+        summary.add(record)
+    return summary
