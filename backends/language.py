@@ -91,7 +91,8 @@ class Speaker:
 
     def __init__(self, language: Language) -> None:
         self.language = language
-        self.library = Library(*map(textwrap.dedent, (language.imports, language.session, language.helpers)), language.refusals)
+        imports, session, helpers = map(textwrap.dedent, (language.imports, language.session, language.helpers))
+        self.library = Library(imports, session, helpers, language.refusals)
 
     @cache  # noqa: B019 (lives as long as the process)
     def function_of(self, op: str) -> str:

@@ -1,7 +1,11 @@
 """A library under test in this process: text in its words is compiled and called. Needs CPython 3.8 and NumPy alone."""
 
+from __future__ import annotations
+
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -25,40 +29,41 @@ class Library:
         Names of exceptions, and words in their messages, by which the library says that it lacks something.
     """
 
-    def __init__(self, imports, session="", helpers="", refusals=()):
+    def __init__(self, imports: str, session: str = "", helpers: str = "", refusals: Sequence[tuple[str, str]] = ()) -> None:
         self.texts = imports, session, helpers
         self.refusals = refusals
-        self.names = {}
+        self.names: dict[str, Any] = {}
         self.asked = 0
         self.function = lru_cache(KEPT)(self.compiled)
 
-    def start(self):
+    def start(self) -> None:
         """Import it; raises what that raises."""
         if not self.names:
-            names = {"np": np}
+            names: dict[str, Any] = {"np": np}
             for text in self.texts:
                 exec(compile(text, HELPERS, "exec"), names)
             self.names = names
 
-    def room_of(self, name, rooms):
+    def room_of(self, name: str, rooms: Sequence[str]) -> str:
         """The first of some places (source of a module, such as ``mg.linalg``) that has a function; "" where none has."""
         self.start()
         return next((room for room in rooms if hasattr(eval(room, self.names), name)), "")
 
-    def use_cache(self, folder):
+    def use_cache(self, folder: Any) -> None:
         """Tell the library where it may keep what it compiles."""
         self.start()
         if "use_cache" in self.names:
             self.names["use_cache"](folder)
 
-    def compiled(self, text, name):
+    def compiled(self, text: str, name: str) -> Callable[..., Any]:
         """The function of a name that some text defines."""
         self.start()
-        made = {}
+        made: dict[str, Any] = {}
         exec(compile(text, PROGRAM, "exec"), self.names, made)
-        return made[name]
+        function: Callable[..., Any] = made[name]
+        return function
 
-    def call(self, text, name, arguments, ops, anywhere=False):
+    def call(self, text: str, name: str, arguments: Sequence[Any], ops: Mapping[int, str], anywhere: bool = False) -> Any:
         """What a function gives that some text defines.
 
         Parameters
@@ -89,7 +94,7 @@ class Library:
                 raise NotImplementedError(lacking) from problem
             raise
 
-    def lacking(self, problem, ops, anywhere):
+    def lacking(self, problem: Exception, ops: Mapping[int, str], anywhere: bool) -> str:
         """What the library does not have, if an exception says so; otherwise ""."""
         said, frames = str(problem), list(traceback.walk_tb(problem.__traceback__))
         places = [(f.f_code.co_filename, line) for f, line in frames if f.f_code.co_name != "__getattr__"]
