@@ -23,17 +23,9 @@ from .fields import ArrayField, FrozenModel, QuestionField, Real, Stance, Verdic
 from .script_case import SCHEMA_VERSION, ScriptCase
 
 __all__ = [
-    "CASE",
-    "AnyCase",
-    "Bound",
-    "Bounds",
-    "Case",
-    "ScriptCase",
-    "WitnessRecord",
-    "parse_case",
-    "read_case",
+    "CASE", "AnyCase", "Bound", "Bounds", "Case", "ScriptCase", "WitnessRecord", "parse_case", "read_case",
     "save_case",
-]
+]  # fmt: skip
 
 
 class WitnessRecord(FrozenModel):

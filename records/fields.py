@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, PlainSer
 from pydantic_core import CoreSchema, core_schema
 
 from ..oracle.judge import VERDICTS
-from ..oracle.program import Program, Question, array_from_json, array_to_json
+from ..oracle.program import Question, array_from_json, array_to_json
 
 __all__ = [
     "ArrayField", "FrozenModel", "LedgerState", "NestedReal", "QuestionField", "Real", "Stance", "Verdict", "describe",
@@ -134,15 +134,11 @@ class _AsTree:
         def validate(value: Any, inner: Callable[[Any], Any]) -> Any:
             return value if isinstance(value, kind) else self.read(inner(value).model_dump())
 
-        return core_schema.no_info_wrap_validator_function(
-            validate,
-            handler(self.tree),
-            serialization=core_schema.plain_serializer_function_ser_schema(self.write),
-        )
+        written = core_schema.plain_serializer_function_ser_schema(lambda value: to_json(self.write(value)))
+        return core_schema.no_info_wrap_validator_function(validate, handler(self.tree), serialization=written)
 
 
 ArrayField = Annotated[np.ndarray, _AsTree(ArrayTree, array_from_json, array_to_json)]
-ProgramField = Annotated[Program, _AsTree(ProgramTree, Program.from_json, Program.to_json)]
 QuestionField = Annotated[Question, _AsTree(QuestionTree, Question.from_json, Question.to_json)]
 
 

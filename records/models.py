@@ -18,8 +18,8 @@ from .fields import FrozenModel, LedgerState, NestedReal, Real, Verdict
 
 __all__ = [
     "SCHEMA_VERSION", "AccuracyRecord", "BenchRun", "CheckRun", "DisagreementRecord", "EndRecord", "Environment",
-    "FailureRecord", "KinkRecord", "LedgerRecord", "LedgerState", "ModeOutcome", "OutcomeRecord", "RatioRecord", "Record",
-    "TimingRecord", "UntimedRecord", "finding_fields",
+    "FailureRecord", "Judged", "KinkRecord", "LedgerRecord", "LedgerState", "ModeOutcome", "OutcomeRecord", "RatioRecord",
+    "Record", "TimingRecord", "UntimedRecord", "finding_fields",
 ]  # fmt: skip
 
 SCHEMA_VERSION: Final = 2
@@ -109,7 +109,7 @@ def _short(number: float) -> float:
     return float(f"{number:.3g}")
 
 
-class _Judged(FrozenModel):
+class Judged(FrozenModel):
     """What outcomes and failures have in common; what is None or left out does not apply."""
 
     op: str
@@ -148,14 +148,14 @@ def finding_fields(finding: Finding | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class OutcomeRecord(_Judged):
+class OutcomeRecord(Judged):
     """One judged question; `case` is the question's id where something stands against the answer."""
 
     kind: Literal["outcome"] = "outcome"
     case: str | None = None
 
 
-class FailureRecord(_Judged):
+class FailureRecord(Judged):
     """The smallest question found that shows a failure which no ledger entry explains."""
 
     kind: Literal["failure"] = "failure"
@@ -164,7 +164,7 @@ class FailureRecord(_Judged):
     @classmethod
     def of(cls, outcome: OutcomeRecord, case: AnyCase) -> FailureRecord:
         """The failure that an outcome is, with its case."""
-        return cls(**{name: getattr(outcome, name) for name in _Judged.model_fields}, case=case)
+        return cls(**{name: getattr(outcome, name) for name in Judged.model_fields}, case=case)
 
 
 class DisagreementRecord(FrozenModel):

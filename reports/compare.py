@@ -163,7 +163,7 @@ def _accuracy(before: Summary, after: Summary) -> Iterator[Change]:
 def _kinks(before: Summary, after: Summary) -> Iterator[Change]:
     old, new = ({r.name: r for r in run.kinks} for run in (before, after))
     for name in new:
-        if name in old and old[name].got != new[name].got:
+        if name in old and repr(old[name].got) != repr(new[name].got):  # NaN does not differ from NaN
             was, now = old[name].verdict, new[name].verdict
             turn = "" if was == now else "better" if now == "correct" else "worse" if was == "correct" else ""
             yield Change("kinks", f"{name}: {list(old[name].got)} -> {list(new[name].got)} ({now})", turn)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from pydantic import Field
 
 from ..records.case import Case, ScriptCase, WitnessRecord
-from ..records.fields import FrozenModel, LedgerState, NestedReal, Real, Verdict
-from ..records.models import DisagreementRecord, Environment, FailureRecord, KinkRecord, LedgerRecord
+from ..records.fields import FrozenModel, Real
+from ..records.models import DisagreementRecord, Environment, FailureRecord, Judged, KinkRecord, LedgerRecord
 from ..records.places import FILE
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import CATEGORIES, OpSummary, Summary
@@ -103,71 +103,49 @@ class OpReport(Counts):
         )  # fmt: skip
 
 
-class FailureReport(FrozenModel):
-    """The smallest counterexample of a failure, or a question on which the oracle's legs disagree."""
+class DisagreementReport(FrozenModel):
+    """A question on which the oracle's legs disagree."""
 
     op: str
-    family: str | None = None
-    dtype: str | None = None
-    verdict: Verdict | None = None
-    mode: str | None = None
-    blamed: str | None = Field(None, description="The op to blame, or 'accumulation'.")
-    where: str | None = None
-    reason: str | None = None
-    index: tuple[int, ...] | None = None
-    got: Real | None = None
-    expected: Real | None = None
-    error: Real | None = None
-    allowance: Real | None = None
-    bits_lost: Real | None = None
-    kink: bool = False
-    steps: int | None = Field(None, ge=0)
     case: str = Field(description="cases/ID.json holds the question; `adjudge replay ID` asks it again.")
     program: tuple[str, ...]
-    sentence: str = ""
     witnesses: tuple[WitnessRecord, ...]
 
     @classmethod
-    def of(cls, record: FailureRecord | DisagreementRecord, backend: str) -> FailureReport:
-        """The report of a failure or a disagreement."""
-        case = record.case
-        more: dict[str, Any] = {}
-        if isinstance(record, FailureRecord):
-            more = {name: getattr(record, name) for name in FailureRecord.model_fields if name in cls.model_fields}
-            more["sentence"] = failure_sentence(record, backend)
-        witnesses = case.witnesses if isinstance(case, Case) else ()
-        return cls(**more | {"op": record.op, "case": case.id, "program": tuple(case_lines(case)), "witnesses": witnesses})
+    def of(cls, record: DisagreementRecord) -> DisagreementReport:
+        """The report of one disagreement."""
+        return cls(op=record.op, **_case_fields(record.case))
 
 
-class LedgerReport(FrozenModel):
-    """What became of a ledger entry."""
+class FailureReport(Judged):
+    """The smallest counterexample of a failure; `blamed` is the op to blame, or "accumulation"."""
 
-    id: str
-    op: str
-    state: LedgerState
-    reason: str
+    case: str = Field(description="cases/ID.json holds the question; `adjudge replay ID` asks it again.")
+    program: tuple[str, ...]
+    witnesses: tuple[WitnessRecord, ...]
+    sentence: str
+
+    @classmethod
+    def of(cls, record: FailureRecord, backend: str) -> FailureReport:
+        """The report of one failure."""
+        fields = {name: getattr(record, name) for name in Judged.model_fields}
+        return cls(**fields, **_case_fields(record.case), sentence=failure_sentence(record, backend))
+
+
+def _case_fields(case: Case | ScriptCase) -> dict[str, Any]:
+    witnesses = case.witnesses if isinstance(case, Case) else ()
+    return {"case": case.id, "program": tuple(case_lines(case)), "witnesses": witnesses}
+
+
+class LedgerReport(LedgerRecord):
+    """What became of a ledger entry, and the sentence about it."""
+
     sentence: str
 
     @classmethod
     def of(cls, record: LedgerRecord) -> LedgerReport:
         """The report of one entry."""
-        return cls(id=record.id, op=record.op, state=record.state, reason=record.reason, sentence=ledger_sentence(record))
-
-
-class KinkReport(FrozenModel):
-    """What the backend picks where implementations choose."""
-
-    name: str
-    program: str
-    subgradients: str = Field(description="What may be picked.")
-    verdict: Verdict
-    got: tuple[NestedReal, ...] = Field(description="One gradient per input.")
-    reason: str
-
-    @classmethod
-    def of(cls, record: KinkRecord) -> KinkReport:
-        """The report of one kink."""
-        return cls(**{name: getattr(record, name) for name in cls.model_fields})
+        return cls(**dict(record), sentence=ledger_sentence(record))
 
 
 class Provenance(FrozenModel):
@@ -200,9 +178,9 @@ class Report(FrozenModel):
     ledger: tuple[LedgerReport, ...]
     undecided: dict[str, int] = Field(description="Undecided outcomes, by reason.")
     unsupported: dict[str, int] = Field(description="Unsupported outcomes, by reason.")
-    kinks: tuple[KinkReport, ...]
+    kinks: tuple[KinkRecord, ...] = Field(description="What the backend picks where implementations choose.")
     catalogue: dict[str, str] = Field(description="Every op that could have been asked about, with its family.")
-    disagreements: tuple[FailureReport, ...]
+    disagreements: tuple[DisagreementReport, ...]
     environment: Environment
     provenance: Provenance
 
@@ -235,9 +213,9 @@ def make_report(summary: Summary, *, strict: bool = False, torn: str = "") -> Re
         ledger=tuple(map(LedgerReport.of, summary.ledger)),
         undecided=dict(summary.undecided),
         unsupported=dict(summary.unsupported),
-        kinks=tuple(map(KinkReport.of, summary.kinks)),
+        kinks=tuple(summary.kinks),
         catalogue=header.catalogue,
-        disagreements=tuple(FailureReport.of(d, header.backend) for d in summary.disagreements),
+        disagreements=tuple(map(DisagreementReport.of, summary.disagreements)),
         environment=header.environment,
         provenance=Provenance(
             adjudge=header.adjudge, run=header.run, started=header.started, profile=header.profile, seed=header.seed,

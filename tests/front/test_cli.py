@@ -377,6 +377,13 @@ def test_the_module_is_the_command() -> None:
     assert (said.returncode, said.stdout) == (0, f"adjudge, version {version('adjudge')}\n")
 
 
+def test_the_command_imports_neither_models_nor_charts_before_it_needs_them() -> None:
+    heavy = "{'pydantic', 'matplotlib', 'scipy', 'hypothesis', 'rich', 'jinja2'}"
+    code = f"import sys, adjudge.cli; print(', '.join({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
 def test_without_arguments_help_is_shown(run: Run) -> None:
     result = run()
     assert result.exit_code == 2

@@ -13,7 +13,7 @@ from lxml import etree
 
 from adjudge.backends.faults import FAULTS
 from adjudge.cli import main
-from adjudge.records.files import read_records
+from adjudge.records.files import parse_record, read_records, to_line
 from adjudge.records.models import KinkRecord, Record
 from adjudge.records.places import FILE, PREVIOUS
 from adjudge.records.summary import Summary, summarise
@@ -338,6 +338,9 @@ BETTER += [changed(LEDGER, state="no longer fails"), END]
 
 def test_a_run_does_not_differ_from_itself() -> None:
     assert compare(summarise(FULL), summarise(FULL)) == []
+    undefined = changed(KINK, got=(float("nan"),), verdict="non-finite")
+    again = parse_record(to_line(undefined))
+    assert compare(summarise([header(), undefined, END]), summarise([header(), again, END])) == []
 
 
 def test_a_comparison_says_only_what_changed() -> None:
