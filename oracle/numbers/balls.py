@@ -136,7 +136,7 @@ def is_boundless(x: Any) -> bool:
 
 
 _ball_is_finite = np.frompyfunc(arb.is_finite, 1, 1)
-_series_is_finite = np.frompyfunc(lambda x: all(c.is_finite() for c in x), 1, 1)
+_series_is_finite = np.frompyfunc(lambda x: x.is_finite() if isinstance(x, arb) else all(c.is_finite() for c in x), 1, 1)
 _dual_is_finite = np.frompyfunc(lambda x: np.isfinite(x.value) and np.isfinite(x.slope), 1, 1)
 _dual_is_zero = np.frompyfunc(lambda x: x.value == 0 and x.slope == 0, 1, 1)
 _is_zero = np.frompyfunc(lambda x: x == 0 if isinstance(x, arb) else all(c == 0 for c in x), 1, 1)

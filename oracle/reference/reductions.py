@@ -225,15 +225,16 @@ def _cumprod_rows(g: Any, x: Any) -> Any:
     """For each j the sum over i >= j of g_i times the product of x_0 … x_i without x_j."""
     out = _like(np.zeros(x.shape), x)
     before = _like(np.ones(x.shape[1:]), x)
+    rows, weights = ([boxed(row) if is_object(x) else np.asarray(row) for row in a] for a in (x, g))  # NumPy opens a lone series
     for j in range(len(x)):
         after, terms = before, []
         for i in range(j, len(x)):
-            after = after * x[i] if i > j else after
-            terms.append(np.asarray(g[i] * after)[None])
+            after = after * rows[i] if i > j else after
+            terms.append((weights[i] * after)[None])
         stacked = np.concatenate(terms)
         total = add_reduce(boxed(stacked) if stacked.dtype == object else stacked, 0)
         out[j] = total if out.ndim > 1 else np.asarray(total)[()]
-        before = before * x[j]
+        before = before * rows[j]
     return out
 
 
