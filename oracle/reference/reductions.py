@@ -225,7 +225,8 @@ def _cumprod_rows(g: Any, x: Any) -> Any:
     """For each j the sum over i >= j of g_i times the product of x_0 … x_i without x_j."""
     out = _like(np.zeros(x.shape), x)
     before = _like(np.ones(x.shape[1:]), x)
-    rows, weights = ([boxed(row) if is_object(x) else np.asarray(row) for row in a] for a in (x, g))  # NumPy opens a lone series
+    # NumPy would open a lone series as a sequence.
+    rows, weights = ([boxed(row) if is_object(x) else np.asarray(row) for row in a] for a in (x, g))
     for j in range(len(x)):
         after, terms = before, []
         for i in range(j, len(x)):
