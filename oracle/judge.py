@@ -86,7 +86,7 @@ def judge(
     if certificate.decided and judgement.verdict != "unsupported":
         with np.errstate(all="ignore"):
             for mode in DIRECTED:
-                if mode.name in modes and mode.ways(backend):
+                if mode.name in modes:
                     judgement = _with_mode(judgement, mode, backend, value)
     return judgement
 
@@ -146,11 +146,16 @@ def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
 
 def _with_mode(judgement: Judgement, mode: Mode, backend: Backend, value: np.ndarray | None) -> Judgement:
     """The judgement, once the backend has answered in a directed mode; `value` is what its reverse mode gave, if anything."""
-    certificate = judgement.certificate
+    certificate, place = judgement.certificate, mode.places(judgement.question.program)[0]
+
+    def without_a_verdict(verdict: str, reason: str) -> Judgement:
+        return replace(judgement, modes={**judgement.modes, mode.name: Finding(verdict, place, reason, mode=mode.name)})
+
+    if not mode.ways(backend):
+        return without_a_verdict("unsupported", f"{backend.name} has no {mode.name}")
     truth = mode.certify(certificate)
     if truth.trouble:
-        undecided = Finding("undecided", mode.places(judgement.question.program)[0], truth.trouble, mode=mode.name)
-        return replace(judgement, modes={**judgement.modes, mode.name: undecided})
+        return without_a_verdict("undecided", truth.trouble)
     findings = [_answered(mode, way, function, certificate, truth, value) for way, function in mode.ways(backend).items()]
     finding = gravest(findings)
     assert finding is not None

@@ -102,6 +102,8 @@ def _s_atan2(y: Any, x: Any) -> Any:
 
 def _b_dsinc(x: Any) -> Any:
     """D sinc/dx at the midpoint, widened by the Lipschitz constant: |sinc''| <= pi**2/3."""
+    if not x.is_finite():
+        return x * 0
     at = x.mid()
     mantissa, exponent = at.man_exp()
     zeros = -int(exponent) - int(mantissa).bit_length()  # after the binary point
