@@ -15,6 +15,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..oracle.judge import FAILING, VERDICTS
+from ..oracle.legs import LEGS
 from ..oracle.modes import MODES
 from ..records.accuracy import AccuracyStats
 from ..records.case import Case, ScriptCase
@@ -37,7 +38,6 @@ MOST_BYTES = 1_000_000
 FITTINGS = ((40, True), (40, False), (10, False), (0, False))
 #: A program and a script are shown in about as many lines, each of about as many characters.
 LINES, WIDTH = 40, 400
-LEGS = ("balls", "series", "differences", "jax")
 #: Errors above so many units in the last place are drawn at the top of a plot.
 TALLEST = 1e4
 
@@ -144,7 +144,7 @@ def _context(runs: Sequence[Run], most: int, plots: bool) -> dict[str, Any]:
         "known": _known, "unverified": _unverified, "headline": headline, "accuracy": _accuracy, "number": _number,
         "short": _short, "plots": _plots(runs) if plots else [], "plots_left_out": not plots, "legend": _legend(runs),
         "kinks": _kinks(runs),
-        "sensitivity": sensitivity(), "floors": _floors(runs), "legs": LEGS, "costly": _costly, "witnesses": _witnesses,
+        "sensitivity": sensitivity(), "floors": _floors(runs), "legs": tuple(LEGS), "costly": _costly, "witnesses": _witnesses,
         "disagreements": _disagreements, "counted": counted, "time": _time,
     }  # fmt: skip
 
@@ -239,7 +239,7 @@ def _groups(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, list[Cell], 
     for op, family in _catalogue(runs).items():
         rows = [run.summary.ops.get(op) for run in runs]
         cells = [_cell(rows[0], dtype) for dtype in runs[0].dtypes] if len(runs) == 1 else [_cell(row) for row in rows]
-        agreed = [leg[0] for leg in LEGS if any(row is not None and row.agreed(leg) for row in rows)]
+        agreed = [leg.letter for leg in LEGS.values() if any(row is not None and row.agreed(leg.name) for row in rows)]
         groups.setdefault(family or "others", []).append((op, cells, " ".join(agreed)))
     return [*groups.items()]
 
@@ -329,7 +329,7 @@ def _unverified(run: Run) -> list[tuple[str, str, str]]:
     entries = [r.id for r in s.ledger if r.state == "not judged"]
     if entries:
         out.append(("not judged", f"{len(entries)} of the ledger", "could not be judged again: " + ", ".join(entries)))
-    lone = [op for op, row in s.ops.items() if row.judged and row.legs and not any(map(row.agreed, LEGS[1:]))]
+    lone = [op for op, row in s.ops.items() if row.judged and row.legs and not any(map(row.agreed, list(LEGS)[1:]))]
     if lone:
         out.append(("one leg", counted(len(lone), "op"), "no leg but the balls spoke for the truth: " + ", ".join(lone)))
     return out

@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..oracle.legs import LEGS
 from ..oracle.modes import MODES
 from ..records.case import Case, ScriptCase, WitnessRecord
 from ..records.models import CheckRun, FailureRecord, OutcomeRecord, Record
@@ -34,7 +35,6 @@ HEADLINES = {
 }
 STYLES = {"new": "bold red", "known": "yellow", "lossy": "yellow", "undecided": "cyan", "unsupported": "dim", "correct": ""}
 COLUMNS = {**{s: s for s in JUDGED}, "undecided": "undec.", "unsupported": "unsup."}
-LEGS = ("balls", "series", "differences", "jax")
 #: A program is shown in about as many lines.
 LINES = 24
 
@@ -117,7 +117,7 @@ class Terminal:
                 show(
                     Text(f"{MODES[mode].title}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.most_common())}", "dim")
                 )
-            show(Text("legs that agreed: b balls, s series, d differences, j jax\n", "dim"))
+            show(Text(f"legs that agreed: {', '.join(f'{leg.letter} {leg.name}' for leg in LEGS.values())}\n", "dim"))
         for failure in s.failures:
             self._failure(failure, folder)
         for doubt in s.disagreements:
@@ -186,7 +186,7 @@ def op_table(ops: Iterable[OpSummary]) -> Table:
     table.add_column("legs", no_wrap=True)
     for op in ops:
         cells = [Text(str(op.categories[c] or "."), STYLES[c] if op.categories[c] else "dim") for c in COLUMNS]
-        legs = "".join(leg[0] if op.agreed(leg) else "-" for leg in LEGS)
+        legs = "".join(leg.letter if op.agreed(leg.name) else "-" for leg in LEGS.values())
         ulp = f"{op.worst_ulp:.2g}" if op.categories["correct"] else "."
         name = Text(op.op if op.state != "not judged" else f"{op.op} (not judged)", STYLES.get(op.state, "dim"))
         table.add_row(name, Text(str(op.judged or ".")), *cells, Text(ulp), Text(legs, "dim"))

@@ -388,3 +388,14 @@ def test_without_arguments_help_is_shown(run: Run) -> None:
     result = run()
     assert result.exit_code == 2
     assert "check" in result.stderr
+
+
+def test_the_command_offers_the_legs_and_profiles_that_there_are() -> None:
+    """It names them itself, so that `--help` need not load the oracle."""
+    from adjudge.cli.check import LEGS as OFFERED
+    from adjudge.oracle.legs import LEGS
+    from adjudge.suite.settings import PROFILES
+
+    assert tuple(LEGS) == OFFERED
+    text = run("check", "--help").stdout
+    assert all(name in text for name in PROFILES)
