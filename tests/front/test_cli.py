@@ -390,7 +390,7 @@ def test_without_arguments_help_is_shown(run: Run) -> None:
     assert "check" in result.stderr
 
 
-def test_the_command_offers_the_legs_and_profiles_that_there_are() -> None:
+def test_the_command_offers_the_legs_and_profiles_that_there_are(run: Callable[..., Result]) -> None:
     """It names them itself, so that `--help` need not load the oracle."""
     from adjudge.cli.check import LEGS as OFFERED
     from adjudge.oracle.legs import LEGS
