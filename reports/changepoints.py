@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..oracle.dtypes import FLOATS
+
 __all__ = ["CHANCE", "LEAST", "ChangePoint", "change_points"]
 
 #: The share of the reported steps that may be expected to be chance.
@@ -22,7 +24,7 @@ CHANCE = 0.05
 #: and many, to see a small one.
 LEAST, REACHES = 3, (8, 24)
 #: The least variance of timings: the square of a double's resolution of a logarithm.
-SMALLEST = float(np.finfo(float).eps) ** 2
+SMALLEST = FLOATS["float64"].ulp ** 2
 
 
 @dataclass(frozen=True)

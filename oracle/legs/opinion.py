@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..dtypes import is_float
 from ..judge import Judgement, judge
 from ..program import Input, Program, Question, Step
 from ..protocol import Backend
@@ -17,7 +18,7 @@ __all__ = ["in_double", "opinion"]
 def in_double(question: Question) -> Question:
     """The same question with every float in float64 (which holds every narrower float exactly)."""
     inputs = tuple(
-        Input(i.data.astype(np.float64), i.constant, i.kind) if i.data.dtype.kind == "f" else i for i in question.program.inputs
+        Input(i.data.astype(np.float64), i.constant, i.kind) if is_float(i.data.dtype) else i for i in question.program.inputs
     )
     steps = tuple(
         Step(step.op, step.args, {k: v for k, v in step.params.items() if k != "dtype"}) for step in question.program.steps
