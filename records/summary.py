@@ -235,7 +235,7 @@ class Summary:
             return 4
         if self.failing(strict):
             return 1
-        return 0 if self.judged else 2
+        return 0 if self.judged and self.end is not None else 2
 
     def reasons(self, strict: bool = False) -> list[str]:
         """Why the status is what it is: one sentence each."""

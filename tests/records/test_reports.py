@@ -208,7 +208,7 @@ def test_processes_that_append_to_one_file_tear_no_lines(tmp_path: Path) -> None
         ([HEADER, UNDECIDED, UNSUPPORTED, END], 2, 2, "nothing was judged"),
         ([HEADER, NEW, FAILURE, DISAGREEMENT, END], 4, 4, "adjudge's own defect"),
         ([HEADER, CORRECT, NEW, STOPPED], 130, 130, "the run was interrupted"),
-        ([HEADER, CORRECT], 0, 0, "the run did not reach its end"),
+        ([HEADER, CORRECT], 2, 2, "the run did not reach its end"),
     ],
 )
 def test_the_status_follows_from_the_records(records: list[Any], status: int, strictly: int, reason: str) -> None:
