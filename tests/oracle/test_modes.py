@@ -96,7 +96,7 @@ Change = Callable[[np.ndarray, np.ndarray, Sequence[Any]], tuple[Any, Any]]
 
 
 @dataclass
-class Pretender:
+class TangentPretender:
     """A backend that answers as the mirror does, and pushes tangents in a way of its own."""
 
     push: Change = lambda value, tangent, inputs: (value, tangent)
@@ -150,7 +150,7 @@ SAID: dict[str, tuple[Question, Change, str, str, str]] = {
 @pytest.mark.parametrize("name", SAID)
 def test_a_verdict_on_the_tangent_is_given_where_it_is_due(name: str) -> None:
     question, push, verdict, of_all, reason = SAID[name]
-    found = judge(question, Pretender(push))
+    found = judge(question, TangentPretender(push))
     assert found.modes
     assert (found.modes["jvp"].verdict, found.verdict, found.modes["jvp"].where) == (verdict, of_all, "tangent")
     assert reason in found.modes["jvp"].reason
@@ -164,8 +164,8 @@ def test_who_has_no_forward_mode_is_not_asked() -> None:
 
 def test_a_textbook_formula_with_another_sign_is_wrong() -> None:
     question = one("tanh", np.linspace(0.1, 0.9, 5))
-    assert judge(question, Pretender(lambda y, t, i: (y, 1 - np.tanh(i[0]) ** 2))).verdict in ("correct", "lossy")
-    assert judge(question, Pretender(lambda y, t, i: (y, np.tanh(i[0]) ** 2 - 1))).verdict == "wrong"
+    assert judge(question, TangentPretender(lambda y, t, i: (y, 1 - np.tanh(i[0]) ** 2))).verdict in ("correct", "lossy")
+    assert judge(question, TangentPretender(lambda y, t, i: (y, np.tanh(i[0]) ** 2 - 1))).verdict == "wrong"
 
 
 @pytest.mark.parametrize("op", ["multiply", "divide", "matmul"])
@@ -175,7 +175,7 @@ def test_rounding_of_products_whose_sum_cancels_is_honest(op: str) -> None:
     da, db = (3.0, 1.0) if op != "divide" else (3.0, -1.0)
     question = Question(Program.of([a, b], [(op, [0, 1])]), np.ones((1, 1)), (np.array([[da]]), np.array([[db]])))
     pushed = {"multiply": da * b + a * db, "matmul": da * b + a * db, "divide": da / b - a * db / (b * b)}[op]
-    assert judge(question, Pretender(lambda y, t, i: (y, pushed))).verdict == "correct"
+    assert judge(question, TangentPretender(lambda y, t, i: (y, pushed))).verdict == "correct"
 
 
 def test_directions_that_the_dtype_does_not_hold_are_not_judged_by() -> None:
