@@ -118,6 +118,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the package's types."""
+    """Check the types of the package and of its tests."""
     session.install(".[mygrad,jax]", *group("types"), *group("test"))
     session.run("mypy", "-p", "adjudge", *session.posargs)
+    session.run("mypy", "tests", *session.posargs)

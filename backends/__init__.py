@@ -150,10 +150,11 @@ def _from_file(place: str) -> ModuleType:
     name = f"_adjudge_backend_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
+    loader = spec.loader
+    assert loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        _attempt(place, lambda: spec.loader.exec_module(module))
+        _attempt(place, lambda: loader.exec_module(module))
     except BackendError:
         del sys.modules[name]
         raise

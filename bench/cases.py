@@ -19,7 +19,7 @@ import numpy as np
 from ..oracle.program import Input, Program
 from ..oracle.reference import backward, forward
 
-__all__ = ["CASES", "DTYPES", "OPS", "BenchCase", "BenchRow", "Truth", "cases", "differs"]
+__all__ = ["CASES", "DTYPES", "OPS", "BenchCase", "BenchRow", "BenchTruth", "cases", "differs"]
 
 DTYPES = ("float64", "float32")
 #: The largest absolute value of an input or a cotangent.
@@ -93,7 +93,7 @@ OPS = tuple(dict.fromkeys(row.op for row in CASES))
 
 
 @dataclass(frozen=True)
-class Truth:
+class BenchTruth:
     """What is right, as whole numbers (arrays of int64), and how much arithmetic it takes.
 
     Parameters
@@ -151,7 +151,7 @@ class BenchCase:
         return self.truth.cotangent.astype(self.dtype)
 
     @property
-    def truth(self) -> Truth:
+    def truth(self) -> BenchTruth:
         """What is right."""
         return truth(self.row.op, self.row.shapes, tuple(self.row.params.items()), self.layout == "broadcast")
 
@@ -162,7 +162,7 @@ class BenchCase:
 
 
 @lru_cache(maxsize=8)
-def truth(op: str, shapes: tuple[tuple[int, ...], ...], params: tuple[tuple[str, Any], ...], repeated: bool) -> Truth:
+def truth(op: str, shapes: tuple[tuple[int, ...], ...], params: tuple[tuple[str, Any], ...], repeated: bool) -> BenchTruth:
     """Value and gradients in integers; `repeated` makes all entries of the first operand's first axis the same."""
     draw = np.random.default_rng(math.prod(map(math.prod, shapes)))
 
@@ -183,7 +183,7 @@ def truth(op: str, shapes: tuple[tuple[int, ...], ...], params: tuple[tuple[str,
     largest, _, slopes = both([abs(x) for x in inputs], abs(cotangent))
     exceeds = max(int(x.max()) for x in (largest, *slopes))
     multiply_adds = int(forward(program, [np.ones_like(x) for x in inputs])[-1].sum())
-    return Truth(tuple(inputs), cotangent, value, tuple(gradients), multiply_adds, exceeds)
+    return BenchTruth(tuple(inputs), cotangent, value, tuple(gradients), multiply_adds, exceeds)
 
 
 def cases(ops: Sequence[str] = ()) -> Iterator[BenchCase]:

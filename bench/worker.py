@@ -102,7 +102,7 @@ class Bench:
 
     def time(self, kind: str, passes: int) -> dict[str, float]:
         """Seconds that one pass takes, on the average of so many."""
-        run = self.runs[kind]
+        run, answer = self.runs[kind], None
         start = time.perf_counter()
         for _ in range(passes):
             answer = run()

@@ -4,11 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .oracle.certificate import certify
-    from .oracle.program import Program
-    from .readers.gradient import NotCertified, assert_gradient, gradient
-    from .suite.examiner import judge
-    from .suite.run import check
+    from adjudge.oracle.certificate import certify
+    from adjudge.oracle.program import Program
+    from adjudge.readers.gradient import NotCertified, assert_gradient, gradient
+    from adjudge.suite.examiner import judge
+    from adjudge.suite.run import check
 
 __all__ = ["NotCertified", "Program", "assert_gradient", "certify", "check", "gradient", "judge"]
 
@@ -27,4 +27,4 @@ _ROOMS = {
 def __getattr__(name: str) -> Any:
     if name not in _ROOMS:
         raise AttributeError(f"module 'adjudge' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+    return getattr(import_module(f"adjudge.{_ROOMS[name]}"), name)

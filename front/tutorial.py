@@ -448,12 +448,13 @@ def plot_func_and_deriv(lib: Any, x: Any, func: Any) -> tuple[Any, Any]:
 
 def library(name: str) -> ModuleType | None:
     """The reference, or MyGrad with its `nnet`; None if it is not installed."""
+    place = {"reference": "adjudge.oracle.reference"}.get(name, name)
     try:
-        lib = importlib.import_module({"reference": "adjudge.oracle.reference"}.get(name, name))
-        importlib.import_module(f"{lib.__name__}.nnet")
+        importlib.import_module(f"{place}.nnet")
     except ModuleNotFoundError as missing:
-        return lib if (missing.name or "").endswith(".nnet") else None
-    return lib
+        if not (missing.name or "").endswith(".nnet"):
+            return None
+    return importlib.import_module(place)
 
 
 def lacking(lib: ModuleType, section: str) -> str:

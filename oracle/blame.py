@@ -130,13 +130,14 @@ def _beginning(question: Question, number: int, values: list[Any], cotangents: l
 
 
 def _computed(program: Program, backend: Backend) -> list[Any]:
-    """Every value as the backend computes it; None where it raises."""
+    """Every value as the backend computes it, or as NumPy does where it raises."""
     values: list[Any] = [i.data for i in program.inputs]
     for number in range(len(program.steps)):
         prefix = Program(program.inputs, program.steps[: number + 1])
+        with np.errstate(all="ignore"):
+            plain = np.asarray(forward(prefix, [i.data for i in program.inputs])[-1])
         try:
             with np.errstate(all="ignore"):
-                plain = np.asarray(forward(prefix, [i.data for i in program.inputs])[-1])
                 cotangent = np.ones(plain.shape, plain.dtype if is_float(plain.dtype) else np.float64)
                 got = backend.vjp(prefix, [i.materialise() for i in program.inputs], cotangent).value
             values.append(np.asarray(got))

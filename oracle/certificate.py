@@ -345,7 +345,7 @@ def _unknown(question: Question, model: Model, trouble: str) -> Certificate:
 
 
 @dataclass
-class _Attempts:
+class _CertificateAttempts:
     """Attempts at the certificate for one script of branches at ties, at rising precision."""
 
     question: Question
@@ -409,7 +409,7 @@ class _Attempts:
 
 def _certify_branch(question: Question, model: Model, script: Sequence[int] = ()) -> Certificate:
     """The certificate for one script of branches at ties."""
-    found = s.at_rising_precision(_Attempts(question, model, script).attempt, FIRST_BITS, LAST_BITS)
+    found = s.at_rising_precision(_CertificateAttempts(question, model, script).attempt, FIRST_BITS, LAST_BITS)
     return found or _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
 
 

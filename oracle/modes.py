@@ -124,7 +124,7 @@ def _gradients(program: Program, series: Sequence[Any], cotangent: Any) -> tuple
 
 
 @dataclass
-class _Attempts:
+class _ModeAttempts:
     """Attempts at the truth of a directed mode, at rising precision."""
 
     certificate: Certificate
@@ -192,7 +192,7 @@ def _along(answered: Answered, smooth: bool = False) -> Callable[[Certificate], 
             return Truth((), "not differentiable here")
         if directions_in_dtype(certificate) is None:
             return Truth((), "the directions are no numbers of the dtype")
-        truth = s.at_rising_precision(_Attempts(certificate, answered, smooth).attempt, FIRST_BITS, LAST_BITS, TOO_ROUGH)
+        truth = s.at_rising_precision(_ModeAttempts(certificate, answered, smooth).attempt, FIRST_BITS, LAST_BITS, TOO_ROUGH)
         return truth or Truth((), f"series of {LAST_BITS} bits do not decide")
 
     return certify

@@ -186,9 +186,9 @@ def describe(problem: ValidationError, model: Any, noun: str = "field") -> str:
     """
     errors = problem.errors(include_url=False)
     error = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    kind, loc = error["type"], error["loc"]
+    kind, loc, context = error["type"], error["loc"], error.get("ctx", {})
     if kind == "value_error":
-        return str(error["ctx"]["error"])
+        return str(context["error"])
     if kind in ("extra_forbidden", "missing") and isinstance(loc[-1], str):
         path, kinds, _ = _follow(model, loc[:-1])
         fields = dict.fromkeys(name for k in kinds for name in _members(k))
@@ -199,7 +199,7 @@ def describe(problem: ValidationError, model: Any, noun: str = "field") -> str:
     path, kinds, rule = _follow(model, loc)
     place = repr(path[-1]) if path else "it"
     if kind.startswith("union_tag"):
-        tag = str(error["ctx"]["discriminator"]).strip("'")
+        tag = str(context["discriminator"]).strip("'")
         tags = dict.fromkeys(repr(k.model_fields[tag].default) for k in kinds if tag in k.model_fields)
         return f"{place} needs a {tag!r}, one of {', '.join(tags)}"
     return f"{place} {rule or 'must be ' + _wanted(str(error['msg']))}, not {_short(error['input'])}"

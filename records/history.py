@@ -132,7 +132,7 @@ class CheckLine(_Line):
             for op, row in summary.ops.items()
         }  # fmt: skip
         return cls(
-            **_common(header), partial=summary.partial, seconds=summary.end.seconds if summary.end else None,
+            **_identity(header), partial=summary.partial, seconds=summary.end.seconds if summary.end else None,
             backend=header.backend, versions=header.versions, profile=header.profile, seed=header.seed, commit=header.commit,
             status=summary.status(header.strict_accuracy), judged=summary.judged, ops=ops,
             findings=(*_new(summary), *_known(summary)),
@@ -155,14 +155,14 @@ class BenchLine(_Line):
         assert isinstance(header, BenchRun)
         end = next((r for r in records if isinstance(r, EndRecord)), None)
         return cls(
-            **_common(header), partial=end is None or end.interrupted, seconds=end.seconds if end else None, gate=header.gate,
+            **_identity(header), partial=end is None or end.interrupted, seconds=end.seconds if end else None, gate=header.gate,
             timings=tuple(r for r in records if isinstance(r, TimingRecord)),
             untimed=tuple(r for r in records if isinstance(r, UntimedRecord)),
             ratios=tuple(r for r in records if isinstance(r, RatioRecord)),
         )  # fmt: skip
 
 
-def _common(header: CheckRun | BenchRun) -> dict[str, Any]:
+def _identity(header: CheckRun | BenchRun) -> dict[str, Any]:
     return {key: getattr(header, key) for key in ("run", "started", "adjudge", "environment")}
 
 

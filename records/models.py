@@ -38,7 +38,7 @@ class Environment(FrozenModel):
     blas: str = ""
 
 
-class _Run(FrozenModel):
+class _RunHeader(FrozenModel):
     """What the header of every run says."""
 
     kind: Literal["run"] = "run"
@@ -49,7 +49,7 @@ class _Run(FrozenModel):
     environment: Environment = Environment()
 
 
-class CheckRun(_Run):
+class CheckRun(_RunHeader):
     """The header of a run of `adjudge check`: `ops` are asked about, `catalogue` has all of them with their families."""
 
     what: Literal["check"] = "check"
@@ -65,7 +65,7 @@ class CheckRun(_Run):
     legs: tuple[str, ...] = ()
 
 
-class BenchRun(_Run):
+class BenchRun(_RunHeader):
     """The header of a run of `adjudge bench`."""
 
     what: Literal["bench"] = "bench"

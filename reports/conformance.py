@@ -450,7 +450,7 @@ def _flat(value: Any) -> str:
 @cache
 def sensitivity() -> dict[str, Any]:
     """Which seeded faults the suite rejects, as `nox -s sensitivity` found; published with the package."""
-    return dict(json.loads(files(__package__).joinpath("sensitivity.json").read_text("utf-8")))
+    return dict(json.loads(files("adjudge.reports").joinpath("sensitivity.json").read_text("utf-8")))
 
 
 def _floors(runs: Sequence[Run]) -> list[tuple[str, list[tuple[str, str]], str]]:

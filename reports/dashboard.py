@@ -79,7 +79,7 @@ def _when(started: str) -> str:
 
 def _dated(axes: Any, started: Sequence[str]) -> None:
     """Ticks at the first and the last of some runs, and the middle where there is room: days, or hours where all are of one."""
-    places = sorted({0, len(started) - 1, *([len(started) // 2] if len(started) > 4 else [])})
+    places: list[int] = sorted({0, len(started) - 1, *([len(started) // 2] if len(started) > 4 else [])})
     part = slice(11, 16) if len({one[:10] for one in started}) == 1 else slice(5, 10)
     axes.set_xticks(places, [started[place][part] for place in places])
 

@@ -14,7 +14,7 @@ __all__ = ["look", "render"]
 
 
 def _part(*names: str) -> str:
-    return files(__package__).joinpath(*names).read_text("utf-8")
+    return files("adjudge.reports").joinpath(*names).read_text("utf-8")
 
 
 def look() -> Markup:

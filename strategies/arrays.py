@@ -64,10 +64,7 @@ def numbers(
     else:
         distinct = span * _DECIMALS[0] <= 2**limits.significand  # too many decimals fall together when rounded to bfloat16
         grids = _DYADICS if dyadic or not distinct or (dtype.itemsize < 8 and rng.integers(2)) else _DECIMALS
-    for grid in grids:
-        pool = domain.numbers(grid, span)
-        if len(pool) >= 2 * size:
-            break
+    grid, pool = _fine_enough(domain, grids, span, 2 * size)
     picked = pool[rng.choice(len(pool), size, replace=size > len(pool))]
     out = picked / grid
     scale = int(rng.integers(20))
@@ -77,6 +74,16 @@ def numbers(
         usable = domain.inside(scaled, limits.near) & (np.abs(scaled) <= limits.reach)
         out = np.where(usable, scaled, out)
     return out.reshape(shape).astype(dtype)
+
+
+def _fine_enough(domain: Domain, grids: Sequence[int], span: int, least: int) -> tuple[int, np.ndarray]:
+    """The first of several grids, the coarsest first, with so many numbers of a domain, or the last; and its numbers."""
+    *coarse, finest = grids
+    for grid in coarse:
+        pool = domain.numbers(grid, span)
+        if len(pool) >= least:
+            return grid, pool
+    return finest, domain.numbers(finest, span)
 
 
 def override(

@@ -89,12 +89,12 @@ class Exact:
         for name in lockstep.names():
             if name in bound:
                 self.bits[name] = bits, min(limit, _limit(lockstep[name].dtype))
-        self.bits = {n: b for n, b in self.bits.items() if n in lockstep.provenance}
+        self.bits = {n: b for n, b in self.bits.items() if n in lockstep.origins}
         if act(line) == UPDATE:
             for name in lockstep.sharing(target(line)):
                 self.bits[name] = max(self.bits[name][0], bits), min(self.bits[name][1], limit)
         for name in lockstep.names():
-            if not lockstep.provenance[name].upstream:
+            if not lockstep.origins[name].upstream:
                 self.bits[name] = _needed(lockstep.array(name)), _limit(lockstep[name].dtype)
 
 
@@ -177,7 +177,7 @@ class Draft:
 
     def value(self, text: str) -> np.ndarray:
         """The array, number or list that a text stands for."""
-        return self.lockstep.array(text) if text in self.lockstep.provenance else np.asarray(_evaluated(text))
+        return self.lockstep.array(text) if text in self.lockstep.origins else np.asarray(_evaluated(text))
 
     def tensors(self, suits: Callable[[str, Any], bool]) -> list[str]:
         """The live tensors that suit."""

@@ -161,8 +161,13 @@ def script_outcome(
     task: Task, number: int, divergence: Divergence | None, lines: int, ms: float, known: str | None
 ) -> OutcomeRecord:
     """What came of one script."""
-    common = {"op": task.op, "family": family(task.op), "dtype": task.dtype}
-    return OutcomeRecord(**common, **_against(divergence), steps=lines, ms=ms, number=number, known=known)
+    row = OutcomeRecord(
+        op=task.op, family=family(task.op), dtype=task.dtype, verdict="correct", steps=lines, ms=ms, number=number, known=known
+    )
+    if divergence is None:
+        return row
+    where = "program" if divergence.aspect == "raises" else divergence.aspect
+    return row.model_copy(update={"verdict": divergence.verdict, "where": where, "reason": divergence.reason})
 
 
 def script_failure(task: Task, number: int, smallest: Divergence, examiner: Examiner) -> FailureRecord:
@@ -170,11 +175,3 @@ def script_failure(task: Task, number: int, smallest: Divergence, examiner: Exam
     backend = examiner.backend
     case = ScriptCase.of(smallest, backend.name, backend.versions(), spec=examiner.settings.backend)
     return FailureRecord.of(script_outcome(task, number, smallest, len(smallest.lines), 0.0, None), case)
-
-
-def _against(divergence: Divergence | None) -> dict[str, str]:
-    """What stands against a library's tensors."""
-    if divergence is None:
-        return {"verdict": "correct"}
-    where = "program" if divergence.aspect == "raises" else divergence.aspect
-    return {"verdict": divergence.verdict, "where": where, "reason": divergence.reason}

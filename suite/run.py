@@ -106,8 +106,10 @@ def run(settings: Settings, emit: Emit) -> None:
             turn += 1
             if not profile.explores or time.time() >= deadline:
                 break
-        for record in (*outcomes.ledger(examiner), *outcomes.kinks(examiner)):
-            emit(record)
+        for known in outcomes.ledger(examiner):
+            emit(known)
+        for kink in outcomes.kinks(examiner):
+            emit(kink)
     except KeyboardInterrupt:
         emit(EndRecord(seconds=time.perf_counter() - began, interrupted=True))
         raise

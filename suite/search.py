@@ -27,23 +27,23 @@ Emit = Callable[[Record], None]
 class Subject(Protocol[Item, Outcome]):
     """What is searched."""
 
-    def draw(self, seed: int, examples: int, ask: Callable[[Item], None]) -> None:
+    def draw(self, seed: int, examples: int, ask: Callable[[Item], None], /) -> None:
         """Draw so many examples from a seed, and ask each; what `ask` raises is shrunk by Hypothesis."""
         ...
 
-    def examine(self, item: Item, number: int | None) -> Outcome:
+    def examine(self, item: Item, number: int | None, /) -> Outcome:
         """Judge an example; `number` counts those before it, and is None for one that is only tried in shrinking."""
         ...
 
-    def signature(self, outcome: Outcome) -> Hashable | None:
+    def signature(self, outcome: Outcome, /) -> Hashable | None:
         """What makes two new failures the same one; None for all else."""
         ...
 
-    def records(self, outcome: Outcome, number: int) -> Iterable[Record]:
+    def records(self, outcome: Outcome, number: int, /) -> Iterable[Record]:
         """What is recorded of an outcome."""
         ...
 
-    def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Record:
+    def failure(self, smallest: Outcome, signature: Hashable, number: int, /) -> Record:
         """The record of a new failure, made smaller still where that can be done."""
         ...
 

@@ -91,7 +91,7 @@ class Programs:
 
 
 @dataclass(frozen=True)
-class Run:
+class ScriptRun:
     """A script that was run on the library and on the reference.
 
     Parameters
@@ -120,22 +120,24 @@ class Scripts:
         """One Hypothesis run, whose scripts depend on the seed alone."""
         drive(self.library, lambda *ended: ask(ended), examples, seed, self.task.op, shrink=True)
 
-    def examine(self, ended: tuple[Lockstep, Divergence | None], number: int | None) -> Run:
+    def examine(self, ended: tuple[Lockstep, Divergence | None], number: int | None) -> ScriptRun:
         """Look a divergence up in the ledger."""
         lockstep, divergence = ended
         entry = None if divergence is None else self.examiner.ledger.match_divergence(divergence, self.examiner.version)
         before, self.began = self.began, time.perf_counter()
-        return Run(len(lockstep.lines), divergence, None if entry is None else entry.id, round((self.began - before) * 1e3, 3))
+        return ScriptRun(
+            len(lockstep.lines), divergence, None if entry is None else entry.id, round((self.began - before) * 1e3, 3)
+        )
 
-    def signature(self, run: Run) -> Hashable | None:
+    def signature(self, run: ScriptRun) -> Hashable | None:
         """What differs, and after what."""
         return run.divergence.signature if run.divergence is not None and run.known is None else None
 
-    def records(self, run: Run, number: int) -> Iterator[Record]:
+    def records(self, run: ScriptRun, number: int) -> Iterator[Record]:
         """The outcome."""
         yield outcomes.script_outcome(self.task, number, run.divergence, run.lines, run.ms, run.known)
 
-    def failure(self, smallest: Run, signature: Hashable, number: int) -> Record:
+    def failure(self, smallest: ScriptRun, signature: Hashable, number: int) -> Record:
         """The same divergence after as few lines as will do."""
         assert smallest.divergence is not None
         shortest = reduce(self.library, smallest.divergence)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..backends import BackendError
-from ..records.places import BENCH_FILE, HISTORY
+from adjudge.backends import BackendError
+from adjudge.records.places import BENCH_FILE, HISTORY
+
 from .command import REPORT_DIR, listed, near, refuse
 
 if TYPE_CHECKING:
-    from ..records.models import Record
+    from adjudge.records.models import Record
 
 __all__ = ["bench"]
 
@@ -39,13 +40,14 @@ def bench(
     With --gate the first BACKEND is compared with the second, or with itself: status 3 if in some case it takes more than RATIO
     times as long, and still does when measured again. Status 1 if an answer is wrong, 2 if nothing could be timed.
     """
-    from ..bench.cases import OPS
-    from ..bench.run import run, status
-    from ..bench.sides import Side, default_sides
-    from ..records.files import Records
-    from ..records.history import BenchLine
-    from ..reports.terminal import make_console
-    from ..reports.timings import Timings
+    from adjudge.bench.cases import OPS
+    from adjudge.bench.run import run, status
+    from adjudge.bench.sides import Side, default_sides
+    from adjudge.records.files import Records
+    from adjudge.records.history import BenchLine
+    from adjudge.reports.terminal import make_console
+    from adjudge.reports.timings import Timings
+
     from .folders import add_to_history, history_folder
 
     for op in ops:

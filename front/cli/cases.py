@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..records.places import CASES
+from adjudge.records.places import CASES
+
 from .command import FAILED, NO_VERDICT, PASSED, REPORT_DIR, SKIPPED, Refusal, refuse
 
 __all__ = ["explain", "replay"]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from ..backends import Backend
-from ..records.places import HISTORY
+from adjudge.backends import Backend
+from adjudge.records.places import HISTORY
+
 from .command import REPORT_DIR, a_name, backend_of, ledger_of, near, one_of, refuse, some_names
 from .lists import list_ops
 
@@ -54,7 +55,8 @@ def check(
     judged = backend_of(backend)
     if ledger is not None:
         ledger_of(ledger, judged.name)
-    from ..suite.settings import Settings
+    from adjudge.suite.settings import Settings
+
     from .folders import history_folder, report_folder
     from .running import judge_all
 

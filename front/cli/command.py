@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from ..backends import Backend, BackendError, check_spellings, load
+from adjudge.backends import Backend, BackendError, check_spellings, load
 
 if TYPE_CHECKING:
-    from ..records.ledger import Ledger
+    from adjudge.records.ledger import Ledger
 
 __all__ = [
     "FAILED", "INTERRUPTED", "NO_VERDICT", "PASSED", "REPORT_DIR", "SKIPPED", "Commands", "Refusal", "a_name",
@@ -186,7 +186,7 @@ def backend_of(spec: str) -> Backend:
 
 def ledger_of(path: str | None, backend: str) -> Ledger:
     """The ledger that the user means, or the one that ships."""
-    from ..records.ledger import Ledger, LedgerError, shipped_ledger
+    from adjudge.records.ledger import Ledger, LedgerError, shipped_ledger
 
     try:
         return Ledger.read(path) if path is not None else shipped_ledger(backend)

@@ -8,17 +8,18 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from ..backends import Backend
-from ..backends.language import LanguageError
-from ..records.case import save_case
-from ..records.files import RecordsError, read_records
-from ..records.history import BenchLine, CheckLine, HistoryError, append_history
-from ..records.models import DisagreementRecord, FailureRecord
-from ..records.places import CASES, FILE, HISTORY, PREVIOUS
-from ..records.summary import Summary, summarise
-from ..reports.ci import JUNIT, MARKDOWN, write_for_ci
-from ..reports.conformance import PAGE, Run, conformance_page
-from ..reports.report import REPORT, make_report, write_report
+from adjudge.backends import Backend
+from adjudge.backends.language import LanguageError
+from adjudge.records.case import save_case
+from adjudge.records.files import RecordsError, read_records
+from adjudge.records.history import BenchLine, CheckLine, HistoryError, append_history
+from adjudge.records.models import DisagreementRecord, FailureRecord
+from adjudge.records.places import CASES, FILE, HISTORY, PREVIOUS
+from adjudge.records.summary import Summary, summarise
+from adjudge.reports.ci import JUNIT, MARKDOWN, write_for_ci
+from adjudge.reports.conformance import PAGE, Run, conformance_page
+from adjudge.reports.report import REPORT, make_report, write_report
+
 from .command import refuse
 from .stored import why_no_script, written_script
 
@@ -52,7 +53,7 @@ def add_to_history(past: Path, line: CheckLine | BenchLine) -> list[str]:
     """Append a run to a history; notes for the user. A history that cannot be written is no reason to lose the verdict."""
     try:
         if past == HISTORY:
-            from ..suite.examiner import cache_folder
+            from adjudge.suite.examiner import cache_folder
 
             cache_folder()
         return append_history(past, line)

@@ -38,13 +38,13 @@ def ledger_list(backend: str, path: str | None) -> int:
 @click.option("--ledger", "path", type=click.Path(), metavar="FILE", help="Use this ledger instead of the shipped one.")
 def ledger_check(backend: str, path: str | None) -> int:
     """Replay every entry's case: status 1 if one does not fail as it says, or does not explain its own case."""
-    from ..records.divergences import KnownDivergence
-    from ..records.ledger import Entry
-    from ..records.models import LedgerRecord
-    from ..records.sentences import ledger_sentence
-    from ..suite import outcomes
-    from ..suite.examiner import Examiner
-    from ..suite.settings import Settings
+    from adjudge.records.divergences import KnownDivergence
+    from adjudge.records.ledger import Entry
+    from adjudge.records.models import LedgerRecord
+    from adjudge.records.sentences import ledger_sentence
+    from adjudge.suite import outcomes
+    from adjudge.suite.examiner import Examiner
+    from adjudge.suite.settings import Settings
 
     judged = backend_of(backend)
     known = ledger_of(path, judged.name)

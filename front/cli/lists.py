@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from ..backends import BackendError, installed, load
-from ..oracle.judge import FAILING, VERDICTS
+from adjudge.backends import BackendError, installed, load
+from adjudge.oracle.judge import FAILING, VERDICTS
+
 from .command import PASSED, a_name
 
 __all__ = ["doctor", "list_command", "list_ops"]
@@ -33,7 +34,7 @@ def list_command(what: str, as_json: bool) -> int:
 
 def list_ops() -> list[dict[str, Any]]:
     """All rows, with their families."""
-    from ..suite.tasks import family, selected
+    from adjudge.suite.tasks import family, selected
 
     return [{"op": op, "family": family(op)} for op in selected(())]
 
@@ -53,7 +54,7 @@ FOUNDATIONS = ("numpy", "python-flint", "scipy", "hypothesis", "pydantic", "clic
 @click.command()
 def doctor() -> int:
     """Show versions, plugins that clash, and threads."""
-    from ..records.environment import environment
+    from adjudge.records.environment import environment
 
     place = environment()
     click.echo(f"adjudge {version('adjudge')}, Python {place.python}, {place.platform}")

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from ..records.places import HISTORY, PREVIOUS
+from adjudge.records.places import HISTORY, PREVIOUS
+
 from .command import FAILED, PASSED, REPORT_DIR, refuse
 
 if TYPE_CHECKING:
-    from ..reports.conformance import Run
+    from adjudge.reports.conformance import Run
 
 __all__ = ["compare", "report"]
 
@@ -32,8 +33,8 @@ def report(ctx: click.Context, runs: tuple[str, ...], past: str | None, output: 
         past = None
     elif not past:
         past = str(ctx.lookup_default("past") or HISTORY)
-    from ..reports.conformance import PAGE, conformance_page
-    from ..reports.dashboard import DASHBOARD
+    from adjudge.reports.conformance import PAGE, conformance_page
+    from adjudge.reports.dashboard import DASHBOARD
 
     if not runs and past is None:
         refuse("there is nothing to report on: give RUNs, such as adjudge-report, or --history")
@@ -59,8 +60,8 @@ def _page(folder: Path, name: str, made: Callable[[], str]) -> None:
 
 
 def _dashboard(folder: Path) -> str:
-    from ..records.history import history
-    from ..reports.dashboard import dashboard
+    from adjudge.records.history import history
+    from adjudge.reports.dashboard import dashboard
 
     with history(folder) as past:
         for note in past.notes:
@@ -70,10 +71,11 @@ def _dashboard(folder: Path) -> str:
 
 def _run(path: Path) -> Run:
     """What a report folder or a records file holds."""
-    from ..records.files import RecordsError, read_records
-    from ..records.models import BenchRun
-    from ..records.summary import summarise
-    from ..reports.conformance import Run
+    from adjudge.records.files import RecordsError, read_records
+    from adjudge.records.models import BenchRun
+    from adjudge.records.summary import summarise
+    from adjudge.reports.conformance import Run
+
     from .folders import previous_run
 
     try:
@@ -96,8 +98,8 @@ def compare(run_a: str, run_b: str) -> int:
 
     Status 0 if nothing got worse, 1 if something did.
     """
-    from ..reports.compare import compare as compare_runs
-    from ..reports.compare import headline, worse
+    from adjudge.reports.compare import compare as compare_runs
+    from adjudge.reports.compare import headline, worse
 
     before, after = _run(Path(run_a)), _run(Path(run_b))
     for run, name in ((before, run_a), (after, run_b)):

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import click
 
-from ..backends import Backend, BackendError
-from ..records.files import Records
-from ..records.history import CheckLine
-from ..records.models import DisagreementRecord, EndRecord, FailureRecord, Record
-from ..records.places import FILE
-from ..records.summary import Summary
-from ..reports.terminal import Terminal, make_console
-from ..suite import run as suite
-from ..suite.settings import Settings
+from adjudge.backends import Backend, BackendError
+from adjudge.records.files import Records
+from adjudge.records.history import CheckLine
+from adjudge.records.models import DisagreementRecord, EndRecord, FailureRecord, Record
+from adjudge.records.places import FILE
+from adjudge.records.summary import Summary
+from adjudge.reports.terminal import Terminal, make_console
+from adjudge.suite import run as suite
+from adjudge.suite.settings import Settings
+
 from .command import refuse
 from .folders import add_to_history, save_failure, set_previous_aside, write_reports
 

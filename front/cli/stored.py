@@ -8,20 +8,21 @@ from pathlib import Path
 
 import click
 
-from ..backends import SHIPPED, Backend
-from ..backends.language import LanguageError
-from ..oracle.blame import blame
-from ..oracle.judge import VERDICTS, Judgement, judge
-from ..oracle.lockstep import replay as replay_script
-from ..oracle.program import ProgramError
-from ..records.case import Case, ScriptCase, WitnessRecord, read_case
-from ..records.ledger import Ledger, LedgerError, shipped_ledger
-from ..records.models import OutcomeRecord, finding_fields
-from ..records.script_case import script_text
-from ..records.sentences import failure_sentence
-from ..reports.script import script
-from ..reports.terminal import make_console, witness_table
-from ..suite.examiner import witnesses
+from adjudge.backends import SHIPPED, Backend
+from adjudge.backends.language import LanguageError
+from adjudge.oracle.blame import blame
+from adjudge.oracle.judge import VERDICTS, Judgement, judge
+from adjudge.oracle.lockstep import replay as replay_script
+from adjudge.oracle.program import ProgramError
+from adjudge.records.case import Case, ScriptCase, WitnessRecord, read_case
+from adjudge.records.ledger import Ledger, LedgerError, shipped_ledger
+from adjudge.records.models import OutcomeRecord, finding_fields
+from adjudge.records.script_case import script_text
+from adjudge.records.sentences import failure_sentence
+from adjudge.reports.script import script
+from adjudge.reports.terminal import make_console, witness_table
+from adjudge.suite.examiner import witnesses
+
 from .command import FAILED, NO_VERDICT, PASSED, Refusal, backend_of, near, refuse
 
 __all__ = ["explain_case", "find_cases", "replay_case", "written_script", "why_no_script"]

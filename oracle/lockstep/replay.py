@@ -36,7 +36,7 @@ def replay(library: Any, lines: Sequence[str], room: float = math.inf) -> Diverg
     lockstep = Lockstep(library)
     try:
         for line in lines:
-            locked = act(line) == WRITE and target(line) in lockstep.provenance and lockstep.in_use(target(line))
+            locked = act(line) == WRITE and target(line) in lockstep.origins and lockstep.in_use(target(line))
             if locked or lockstep.unspecified or any(lockstep.array(n).size > room for n in lockstep.names()):
                 return None
             lockstep.run(line)

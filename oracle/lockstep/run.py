@@ -1,4 +1,4 @@
-"""One script, run line by line in both worlds, with the provenance of every value."""
+"""One script, run line by line in both worlds, with the origins of every value."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .divergence import ASPECTS, Divergence
 from .lines import ARRAYS, BACKWARD, BIND, FORGET, TENSORS, UPDATE, WRITE, act, names_in, target
 from .worlds import Stuck, array_of, attempt, visible
 
-__all__ = ["Lockstep", "Provenance"]
+__all__ = ["Lockstep", "ValueOrigin"]
 
 
 @dataclass
-class Provenance:
+class ValueOrigin:
     """Where the value of a live name comes from, as far as the script tells.
 
     Parameters
@@ -27,7 +27,7 @@ class Provenance:
         Of the value; no other value has it.
     upstream : frozenset of int
         Numbers of all values that this one was computed from, as long as `backward` has not cleared that.
-    bases : tuple of Provenance
+    bases : tuple of ValueOrigin
         For a view: the tensor that it is a view of, and what that is a view of.
     parted : bool
         Whether `backward` has passed it while it shared memory with another tensor.
@@ -37,7 +37,7 @@ class Provenance:
 
     number: int
     upstream: frozenset[int] = frozenset()
-    bases: tuple[Provenance, ...] = ()
+    bases: tuple[ValueOrigin, ...] = ()
     parted: bool = False
     neighbours: frozenset[int] = frozenset()
 
@@ -72,7 +72,7 @@ class Lockstep:
         self.worlds: tuple[dict[str, Any], dict[str, Any]] = ({"lib": library, "np": np}, {"lib": reference, "np": np})
         self.lines: list[str] = []
         #: Of every live name.
-        self.provenance: dict[str, Provenance] = {}
+        self.origins: dict[str, ValueOrigin] = {}
         #: Numbers of values that a `backward` has passed; passed while they shared memory; should have left alone.
         self._cleared, self._parted, self._undone = set[int](), set[int](), set[int]()
         self._number = count()
@@ -85,7 +85,7 @@ class Lockstep:
 
     def names(self, among: str = TENSORS + ARRAYS) -> list[str]:
         """The live names, in the order of `among`."""
-        return [n for n in among if n in self.provenance]
+        return [n for n in among if n in self.origins]
 
     def array(self, name: str) -> np.ndarray:
         """The array that a name stands for, in the reference's world."""
@@ -94,13 +94,13 @@ class Lockstep:
     def sharing(self, name: str) -> list[str]:
         """The live names that share memory with a name, itself among them."""
         own = self.array(name)
-        return [n for n in self.provenance if n == name or np.shares_memory(self.array(n), own)]
+        return [n for n in self.origins if n == name or np.shares_memory(self.array(n), own)]
 
     def in_use(self, name: str) -> bool:
         """Whether a computation that is not cleared uses the memory of a name: a library may lock it."""
-        shared = [self.provenance[n] for n in self.sharing(name)]
+        shared = [self.origins[n] for n in self.sharing(name)]
         numbers = _union(p.neighbours | {p.number, *(base.number for base in p.bases)} for p in shared)
-        return any(p.upstream for p in shared) or any(numbers & p.upstream for p in self.provenance.values())
+        return any(p.upstream for p in shared) or any(numbers & p.upstream for p in self.origins.values())
 
     def run(self, line: str) -> bool:
         """Run a line in both worlds, and compare them.
@@ -119,8 +119,8 @@ class Lockstep:
         Divergence
         """
         self.lines.append(line)
-        read = names_in(line)[0] & self.provenance.keys()
-        before = {n: self.tags(n) for n in self.provenance}
+        read = names_in(line)[0] & self.origins.keys()
+        before = {n: self.tags(n) for n in self.origins}
         got, expected = (attempt(line, world) for world in self.worlds)
         stuck = got is not None and got.startswith(Stuck.__name__)
         if act(line) == WRITE and got is not None and expected is None and "[...]" in line:
@@ -135,20 +135,20 @@ class Lockstep:
             self._note(line, read)
         bound = names_in(line)[1] if passed else frozenset[str]()
         failed = set() if passed else {"failed"}
-        tags = {n: before.get(n, frozenset()) | failed for n in self.provenance if n not in bound}
+        tags = {n: before.get(n, frozenset()) | failed for n in self.origins if n not in bound}
         self._compare(tags | {n: self.tags(n) | {"new"} for n in bound})
         for world in self.worlds:
             world.pop("answer", None)
         return passed
 
-    # -- provenance ----------------------------------------------------------------------------------------------------
+    # -- origins ----------------------------------------------------------------------------------------------------
 
     def tags(self, name: str) -> frozenset[str]:
         """What is true of a name, in the words of `TAGS` and dtypes."""
         x = self[name]
         if not isinstance(x, reference.Tensor):
             return frozenset({"array" if isinstance(x, np.ndarray) else "answer"})
-        p = self.provenance[name]
+        p = self.origins[name]
         holds = {
             "view": x.base is not None,
             "on constant": x.base is not None and x.base.constant,
@@ -163,32 +163,32 @@ class Lockstep:
         return frozenset(tag for tag, true in holds.items() if true)
 
     def _note(self, line: str, read: frozenset[str]) -> None:
-        """Keep the provenance true after a line that passed."""
+        """Keep the origins true after a line that passed."""
         doing = act(line)
         if doing == BIND:
             (name,) = names_in(line)[1]
             if isinstance(self[name], (reference.Tensor, np.ndarray)):
-                self.provenance[name] = self._of_bound(name, read)
+                self.origins[name] = self._of_bound(name, read)
             else:
-                self.provenance.pop(name, None)
+                self.origins.pop(name, None)
         elif doing == UPDATE:
             self._note_update(target(line), read)
         elif doing == BACKWARD:
             self._note_backward(target(line))
         elif doing == FORGET:
-            self.provenance = {n: p for n, p in self.provenance.items() if n in self.worlds[1]}
+            self.origins = {n: p for n, p in self.origins.items() if n in self.worlds[1]}
 
-    def _of_bound(self, name: str, read: frozenset[str]) -> Provenance:
+    def _of_bound(self, name: str, read: frozenset[str]) -> ValueOrigin:
         x = self[name]
-        twin = next((n for n in self.provenance if n != name and self[n] is x), None)
+        twin = next((n for n in self.origins if n != name and self[n] is x), None)
         if twin is not None:
-            return self.provenance[twin]
-        sharing = [self.provenance[n] for n in self.provenance if n != name and np.shares_memory(self.array(n), array_of(x))]
-        made = Provenance(next(self._number), neighbours=_union(p.neighbours | {p.number} for p in sharing))
+            return self.origins[twin]
+        sharing = [self.origins[n] for n in self.origins if n != name and np.shares_memory(self.array(n), array_of(x))]
+        made = ValueOrigin(next(self._number), neighbours=_union(p.neighbours | {p.number} for p in sharing))
         if isinstance(x, np.ndarray) or (x.creator is None and not x.constant):
             return made
-        sources = [self.provenance[n] for n in read if isinstance(self[n], reference.Tensor)]
-        made.upstream = _union(self.provenance[n].origin for n in read)
+        sources = [self.origins[n] for n in read if isinstance(self[n], reference.Tensor)]
+        made.upstream = _union(self.origins[n].origin for n in read)
         if x.base is not None and sources:
             base = sources[0]
             made.bases, made.parted = (base, *base.bases), base.parted
@@ -198,9 +198,9 @@ class Lockstep:
 
     def _note_update(self, name: str, read: frozenset[str]) -> None:
         """All that shares the memory denotes new values, which come from the old ones and from what was read."""
-        shared = [self.provenance[n] for n in self.sharing(name) if n in TENSORS]
+        shared = [self.origins[n] for n in self.sharing(name) if n in TENSORS]
         group = {id(p): p for member in shared for p in (member, *member.bases)}
-        old = _union(p.origin for p in (*group.values(), *(self.provenance[n] for n in read)))
+        old = _union(p.origin for p in (*group.values(), *(self.origins[n] for n in read)))
         for p in group.values():
             p.number = next(self._number)
             if p.parted:
@@ -211,20 +211,20 @@ class Lockstep:
 
     def _note_backward(self, end: str) -> None:
         """A `backward` clears all that it passes."""
-        passed = self.provenance[end].origin
+        passed = self.origins[end].origin
         if self[end].constant:
             self._undone |= passed
             return
         self._cleared |= passed
-        for p in self.provenance.values():
+        for p in self.origins.values():
             if p.number in passed:
                 p.upstream = frozenset()
         for name in self.names(TENSORS):
-            group = [self.provenance[n] for n in self.sharing(name) if n in TENSORS]
+            group = [self.origins[n] for n in self.sharing(name) if n in TENSORS]
             numbers = {p.number for member in group for p in (member, *member.bases)}
             if (len(group) > 1 or self[name].base is not None) and passed & numbers:
-                self.provenance[name].parted = True
-                self._parted.add(self.provenance[name].number)
+                self.origins[name].parted = True
+                self._parted.add(self.origins[name].number)
 
     # -- comparison ----------------------------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ from .context import (
     rounds,
     taylor,
 )
-from .duals import Dual
+from .dual import Dual
 from .functions import (
     arccos,
     arccosh,

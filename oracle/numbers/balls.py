@@ -10,7 +10,7 @@ from flint import arb, arb_series
 
 from ..dtypes import is_float
 from .context import GUARD_BITS, arithmetic
-from .duals import Dual
+from .dual import Dual
 
 __all__ = [
     "Balls", "all_finite", "boxed", "coefficient", "coefficients", "either_slope", "finite", "is_boundless",
@@ -94,7 +94,7 @@ def lift_series(array: np.ndarray, direction: np.ndarray | None) -> Any:
     """
     if direction is None or not array.size:
         return lift(array)
-    slopes = _to_arb(direction.astype(np.float64))
+    slopes = np.asarray(_to_arb(direction.astype(np.float64)))
     if arithmetic().unit:
         slopes = slopes * arb(1, 2.0 ** (1 + GUARD_BITS) * arithmetic().unit)
     return boxed(_to_series(array.astype(np.float64), slopes))

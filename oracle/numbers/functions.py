@@ -11,7 +11,7 @@ from flint import arb, arb_series
 
 from .balls import boxed, is_object
 from .context import arithmetic, extra_bits
-from .duals import dual_function
+from .dual import dual_function
 
 __all__ = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "cos", "cosh", "exp", "exp2",

@@ -4,8 +4,7 @@ from typing import Any
 
 from numpy import e, inf, nan, newaxis, pi
 
-from . import elementwise, linear, reductions, shaping  # isort: skip  # the op tables, before what is built on them
-from . import random
+from . import nnet, random
 from .creation import (
     arange,
     asarray,
@@ -28,10 +27,9 @@ from .creation import (
 from .errors import ClearedGraph
 from .evaluate import UnknownOp, backward, forward
 from .functions import FUNCTIONS, linalg
-from .op import OPS, Op
+from .op import Op
+from .tables import OPS, activations, elementwise, layers, linear, losses, reductions, shaping
 from .tensors import Tensor, apply
-
-from . import activations, layers, losses, nnet  # isort: skip  # op tables whose functions are in nnet alone: after the others
 
 __all__ = [
     "OPS", "ClearedGraph", "Op", "Tensor", "UnknownOp", "activations", "apply", "arange", "asarray", "astensor",

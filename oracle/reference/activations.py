@@ -26,7 +26,15 @@ from ..numbers import (
 from .elementwise import logistic, pick, sq
 from .op import elementwise, op
 
-__all__ = ["log_softmax_pull", "log_softmax_rows", "sigmoid", "softmax_pull", "softmax_rows", "textbook_log_softmax_rows"]
+__all__ = [
+    "ACTIVATIONS", "log_softmax_pull", "log_softmax_rows", "sigmoid", "softmax_pull", "softmax_rows",
+    "textbook_log_softmax_rows",
+]  # fmt: skip
+
+#: The ops of this table; their functions are in `nnet` alone.
+ACTIVATIONS = (
+    "elu", "glu", "hard_tanh", "leaky_relu", "logsoftmax", "relu", "selu", "sigmoid", "softmax", "soft_sign",
+)  # fmt: skip
 
 # -- one element at a time -----------------------------------------------------------------------------------------------------
 

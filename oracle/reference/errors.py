@@ -53,7 +53,7 @@ def _matmul(shapes: Sequence[tuple[int, ...]]) -> str | None:
     if not all(shapes):
         return f"shapes {_listed(shapes)}: a scalar is no matrix; use multiply"
     for first, second in zip(shapes, shapes[1:], strict=False):
-        inner = second[-2] if len(second) > 1 else second[-1]
+        inner = second[-2:][0]  # of a vector the only axis
         if first[-1] != inner:
             return (
                 f"shapes {_listed(shapes)} do not fit: the first's last axis has {first[-1]} elements and must have as many "

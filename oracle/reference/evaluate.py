@@ -11,7 +11,8 @@ import numpy as np
 from .. import numbers as s
 from ..dtypes import is_float
 from ..program import Program, Step
-from .op import OPS, Op, unbroadcast
+from .op import Op, unbroadcast
+from .tables import OPS
 
 __all__ = ["UnknownOp", "as_numpy", "backward", "forward", "step_forward", "step_pull"]
 
@@ -44,11 +45,12 @@ def step_forward(step: Step, operands: Sequence[Any], textbook: bool = False) ->
     if not step.params or not op.elementwise:
         return _array(compute(*operands, **step.params))
     own, mask, dtype = _ufunc_parts(step)
-    *given, out = operands if mask is not None else (*operands, None)
+    given = list(operands if mask is None else operands[:-1])
     if dtype and not any(s.is_object(x) for x in given):
         given = [np.asarray(x, dtype) for x in given]
     if mask is None:
         return _array(compute(*given, **own))
+    out = operands[-1]
     inside = np.broadcast_to(np.asarray(mask), np.shape(out))
     # What lies outside the mask is never computed, so it may be outside the domain: the operands are taken inside it only.
     value = out.copy()

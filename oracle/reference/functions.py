@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .op import OPS, Op
+from .activations import ACTIVATIONS
+from .op import Op
+from .tables import OPS
 from .tensors import ARRAY_FUNCTIONS, GETITEM, INDIFFERENT, POSITIVE, UFUNCS, Tensor, _plain, apply, record
 
 __all__ = ["FUNCTIONS", "linalg"]
@@ -96,7 +98,7 @@ def _elementwise(op: Op) -> Function:
 SYNTAX = ("iadd", "isub", "imul", "itruediv", "ipow", "getitem", "setitem")
 
 for _name, _op in OPS.items():
-    if _op.elementwise and _name not in SYNTAX:
+    if _op.elementwise and _name not in (*SYNTAX, *ACTIVATIONS):
         named(_name, (_universal if isinstance(getattr(np, _name, None), np.ufunc) else _elementwise)(_op))
 
 

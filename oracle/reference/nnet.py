@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import initializers, random
+from .activations import ACTIVATIONS
 from .functions import FUNCTIONS, Function
 from .layers import window_places
-from .op import OPS
+from .tables import OPS
 from .tensors import GETITEM, Tensor, apply, record
 
 __all__ = ["activations", "initializers", "layers", "losses"]
@@ -142,10 +143,7 @@ def _room(*names: str, **more: Function) -> SimpleNamespace:
     return SimpleNamespace(**{name: called(name) for name in names}, **more)
 
 
-activations = _room(
-    "elu", "glu", "hard_tanh", "leaky_relu", "logsoftmax", "relu", "selu", "sigmoid", "softmax", "soft_sign",
-    tanh=FUNCTIONS["tanh"],
-)  # fmt: skip
+activations = _room(*ACTIVATIONS, tanh=FUNCTIONS["tanh"])
 layers = _room("conv_nd", "max_pool", batchnorm=batchnorm, gru=gru)
 losses = _room(
     "focal_loss", "margin_ranking_loss", "multiclass_hinge", "negative_log_likelihood", "softmax_crossentropy",

@@ -78,9 +78,9 @@ def _concatenate_rule(k: int, g: Any, y: Any, *xs: Any, axis: int | None = 0) ->
     if axis is None:
         start = sum(x.size for x in xs[:k])
         return g[start : start + xs[k].size].reshape(xs[k].shape)
-    axis %= g.ndim
-    start = sum(x.shape[axis] for x in xs[:k])
-    return g[(slice(None),) * axis + (slice(start, start + xs[k].shape[axis]),)]
+    along: int = axis % g.ndim
+    start = sum(x.shape[along] for x in xs[:k])
+    return g[(slice(None),) * along + (slice(start, start + xs[k].shape[along]),)]
 
 
 def _stack_rule(k: int, g: Any, y: Any, *xs: Any, axis: int = 0) -> Any:

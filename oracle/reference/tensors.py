@@ -10,7 +10,8 @@ import numpy as np
 from ..dtypes import is_integer, is_number, is_real
 from .evaluate import find
 from .graph import NOTHING, Node, compute, laid_out, pull_back
-from .op import OPS, Op
+from .op import Op
+from .tables import OPS
 
 __all__ = ["Tensor", "apply", "record"]
 

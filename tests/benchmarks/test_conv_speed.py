@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from adjudge.oracle import reference as ref
-from adjudge.tests.benchmarks.test_reference_speed import ratio
+
+from .test_reference_speed import ratio
 
 mg: Any = pytest.importorskip("mygrad")
 nnet = pytest.importorskip("mygrad.nnet")

@@ -9,5 +9,5 @@ from adjudge.suite.settings import Settings
 @pytest.fixture(scope="session")
 def examiner(request: pytest.FixtureRequest) -> Examiner:
     """Judge with ledger and legs, as `adjudge check` does."""
-    backend = request.config.getoption("--backend", default="mirror")
-    return Examiner(Settings(backend, profile=request.config.getoption("--adjudge-profile", default="quick"), seed=0))
+    backend = str(request.config.getoption("--backend", default="mirror"))
+    return Examiner(Settings(backend, profile=str(request.config.getoption("--adjudge-profile", default="quick")), seed=0))

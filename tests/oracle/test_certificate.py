@@ -223,7 +223,7 @@ def test_a_cotangent_wider_than_the_working_dtype_may_be_rounded() -> None:
 def _exactly(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """A product of matrices in rational numbers."""
     rational = np.frompyfunc(lambda x: Fraction(float(x)), 1, 1)
-    return np.asarray(rational(a) @ rational(b), dtype=object)
+    return np.asarray(np.asarray(rational(a)) @ np.asarray(rational(b)), dtype=object)
 
 
 def _contains(enclosure: Enclosure | None, exact: np.ndarray) -> bool:

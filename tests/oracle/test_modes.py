@@ -8,7 +8,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed
 
 from adjudge.backends import installed, load, mirror
 from adjudge.backends.faults import FAULTS, faulty
@@ -20,6 +20,7 @@ from adjudge.oracle.modes import MODES
 from adjudge.oracle.program import Input
 from adjudge.oracle.protocol import Answer, Unsupported
 from adjudge.strategies import questions
+from adjudge.strategies.seeded import seeded_settings
 from adjudge.suite.run import check
 
 #: One op of each kind: elementwise, with broadcasting, reductions, products, shapes, indices, windows, losses.
@@ -33,13 +34,12 @@ OPS = (
 def drawn(op: str, dtype: str = "float64") -> tuple[Question, ...]:
     out: list[Question] = []
 
-    @seed(21)
-    @settings(max_examples=12, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(questions(op, dtypes=(dtype,)))
     def collect(question: Question) -> None:
         out.append(question)
 
-    collect()
+    with seeded_settings(12, shrink=False) as settings:
+        seed(21)(settings(collect))()
     return tuple(out)
 
 
@@ -96,7 +96,7 @@ Change = Callable[[np.ndarray, np.ndarray, Sequence[Any]], tuple[Any, Any]]
 
 
 @dataclass
-class Pretender:
+class TangentPretender:
     """A backend that answers as the mirror does, and pushes tangents in a way of its own."""
 
     push: Change = lambda value, tangent, inputs: (value, tangent)
@@ -150,7 +150,7 @@ SAID: dict[str, tuple[Question, Change, str, str, str]] = {
 @pytest.mark.parametrize("name", SAID)
 def test_a_verdict_on_the_tangent_is_given_where_it_is_due(name: str) -> None:
     question, push, verdict, of_all, reason = SAID[name]
-    found = judge(question, Pretender(push))
+    found = judge(question, TangentPretender(push))
     assert found.modes
     assert (found.modes["jvp"].verdict, found.verdict, found.modes["jvp"].where) == (verdict, of_all, "tangent")
     assert reason in found.modes["jvp"].reason
@@ -165,8 +165,8 @@ def test_who_has_no_forward_mode_is_not_asked() -> None:
 
 def test_a_textbook_formula_with_another_sign_is_wrong() -> None:
     question = one("tanh", np.linspace(0.1, 0.9, 5))
-    assert judge(question, Pretender(lambda y, t, i: (y, 1 - np.tanh(i[0]) ** 2))).verdict in ("correct", "lossy")
-    assert judge(question, Pretender(lambda y, t, i: (y, np.tanh(i[0]) ** 2 - 1))).verdict == "wrong"
+    assert judge(question, TangentPretender(lambda y, t, i: (y, 1 - np.tanh(i[0]) ** 2))).verdict in ("correct", "lossy")
+    assert judge(question, TangentPretender(lambda y, t, i: (y, np.tanh(i[0]) ** 2 - 1))).verdict == "wrong"
 
 
 @pytest.mark.parametrize("op", ["multiply", "divide", "matmul"])
@@ -176,7 +176,7 @@ def test_rounding_of_products_whose_sum_cancels_is_honest(op: str) -> None:
     da, db = (3.0, 1.0) if op != "divide" else (3.0, -1.0)
     question = Question(Program.of([a, b], [(op, [0, 1])]), np.ones((1, 1)), (np.array([[da]]), np.array([[db]])))
     pushed = {"multiply": da * b + a * db, "matmul": da * b + a * db, "divide": da / b - a * db / (b * b)}[op]
-    assert judge(question, Pretender(lambda y, t, i: (y, pushed))).verdict == "correct"
+    assert judge(question, TangentPretender(lambda y, t, i: (y, pushed))).verdict == "correct"
 
 
 def test_directions_that_the_dtype_does_not_hold_are_not_judged_by() -> None:
@@ -235,7 +235,7 @@ def test_products_of_second_order_are_those_worked_out_by_hand() -> None:
         for way, product in backend.hvp.items():
             inputs = [i.materialise() for i in program.inputs]
             along = [np.array([1.0, 0.0]), np.array([0.0, 1.0])]
-            by_a, by_b = product(program, inputs, np.array(1.0), along)
+            by_a, by_b = map(np.asarray, product(program, inputs, np.array(1.0), along))
             assert by_a.tolist() == [2 * 5 * 1, 2 * 3 * 1], (name, way)
             assert by_b.tolist() == [2 * 2 * 1, 0], (name, way)
 

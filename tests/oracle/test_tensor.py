@@ -327,7 +327,7 @@ def test_a_failing_operation_changes_nothing() -> None:
     x = variable(1.0, 2.0)
     (x * x).backward()
     with pytest.raises(ValueError, match="broadcast"):
-        x + variable(1.0, 2.0, 3.0)
+        _ = x + variable(1.0, 2.0, 3.0)
     with pytest.raises(ValueError, match="broadcast"):
         x += np.ones(3)
     assert same(x.grad, [2.0, 4.0])
@@ -549,7 +549,8 @@ def test_data_can_be_written_and_replaced() -> None:
 
 def test_iterating_gives_rows_and_a_number_has_none() -> None:
     x = ref.tensor(X)
-    sum(row.sum() * (n + 1) for n, row in enumerate(x)).backward()
+    total: Any = sum(row.sum() * (n + 1) for n, row in enumerate(x))
+    total.backward()
     assert same(x.grad, [[1.0] * 3, [2.0] * 3])
     with pytest.raises(TypeError, match="0-d"):
         iter(ref.tensor(1.0))

@@ -370,7 +370,7 @@ def test_a_condition_holds_or_the_entry_explains_nothing(tmp_path: Path, conditi
 
 
 def test_every_condition_is_tried_above() -> None:
-    test = test_a_condition_holds_or_the_entry_explains_nothing
+    test: Any = test_a_condition_holds_or_the_entry_explains_nothing
     tried = {case[0].split(" = ")[0].strip('"') for case in test.pytestmark[0].args[1]}
     assert tried == {name.replace("_", " ") for name in CONDITIONS}
     assert set(CONDITIONS) == set(Conditions.model_fields)
@@ -657,7 +657,7 @@ def test_templates_that_cannot_be_filled_in_are_said() -> None:
     toy = Toy("none")
     toy.language = replace(LANGUAGE, vjp="def vjp({input}): pass")
     with pytest.raises(LanguageError, match="the language of Toy cannot be filled in: KeyError\\('input'\\)"):
-        script(simple("id", SQUARED), toy)
+        script(simple("id", SQUARED), as_backend(toy))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int8", "int64", "bool"])
@@ -673,7 +673,7 @@ def test_the_source_of_an_array_gives_the_array_again(dtype: str) -> None:
 def test_the_inputs_of_a_script_lie_in_memory_as_those_that_were_judged(layout: str) -> None:
     data = np.broadcast_to(np.array([[1.0], [2.0]]), (2, 3))
     asked = as_question(Program.of([Input(data, layout=layout), Input(np.array(2.5), kind="number")], [("square", [0])]))
-    text = script(simple("id", asked), Toy("none"))
+    text = script(simple("id", asked), as_backend(Toy("none")))
     assert text is not None
     space: dict[str, Any] = {}
     exec(text[text.index("import numpy") :].replace("import library", "").partition("COTANGENT = ")[0], space)

@@ -137,7 +137,7 @@ def test_the_cotangent_has_the_dtype_that_numpy_gives_the_value() -> None:
 
 def python_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """A step's JSON parameters as Python has them."""
-    read = {"index": decode_index, "where": np.asarray}
+    read: dict[str, Callable[[Any], Any]] = {"index": decode_index, "where": np.asarray}
     return {key: read.get(key, as_tuple)(value) for key, value in params.items()}
 
 
