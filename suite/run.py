@@ -82,7 +82,7 @@ def run(settings: Settings, emit: Emit) -> None:
     ----------
     settings : Settings
     emit : callable
-        Given every record as it comes: a header ("run"), an an "outcome" per question, a "failure" per new counterexample,
+        Given every record as it comes: a header ("run"), an "outcome" per question, a "failure" per new counterexample,
         "disagreement" where legs contradict each other, "ledger" for each known deviation, and "end".
 
     Raises
@@ -102,7 +102,7 @@ def run(settings: Settings, emit: Emit) -> None:
     deadline, turn = time.time() + seconds, 0
     try:
         while True:
-            _all(list(tasks(settings, examiner.dtypes, turn)), examiner, emit, deadline)
+            _perform_all(list(tasks(settings, examiner.dtypes, turn)), examiner, emit, deadline)
             turn += 1
             if not profile.explores or time.time() >= deadline:
                 break
@@ -116,7 +116,7 @@ def run(settings: Settings, emit: Emit) -> None:
     emit(EndRecord(seconds=time.perf_counter() - began))
 
 
-def _all(every: list[Task], examiner: Examiner, emit: Emit, deadline: float) -> None:
+def _perform_all(every: list[Task], examiner: Examiner, emit: Emit, deadline: float) -> None:
     jobs = min(examiner.settings.jobs or os.cpu_count() or 1, len(every))
     if jobs == 1:
         for task in every:
