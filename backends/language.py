@@ -265,9 +265,9 @@ def _step(program: Program, number: int, language: Language, function_of: Callab
     return _filled(template if "{y}" in template else "{y} = " + template, slots)
 
 
-def _refusal(said: str) -> str:
+def _refusal(sentence: str) -> str:
     """What stands for a step that a library does not have."""
-    return f'raise NotImplementedError("{said}")'
+    return f'raise NotImplementedError("{sentence}")'
 
 
 def _operands(program: Program, step: Step, language: Language, params: dict[str, str]) -> list[str]:
@@ -356,8 +356,8 @@ def array_words(x: np.ndarray) -> str:
     >>> print(array_words(np.array([0.1, np.inf], dtype=np.float32)))
     np.array([0.1, np.inf], dtype="float32")
     """
-    told = x.dtype == np.float64 or (x.size and x.dtype in (np.int64, np.bool_))
-    dtype = "" if told else f', dtype="{x.dtype}"'
+    inferred = x.dtype == np.float64 or (x.size and x.dtype in (np.int64, np.bool_))
+    dtype = "" if inferred else f', dtype="{x.dtype}"'
     if x.size == 0:
         return f"np.zeros({x.shape!r}{dtype})"
     text = "\n".join(textwrap.wrap(_nested(x), WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))

@@ -96,16 +96,16 @@ class Library:
 
     def lacking(self, problem: Exception, ops: Mapping[int, str], anywhere: bool) -> str:
         """What the library does not have, if an exception says so; otherwise ""."""
-        said, frames = str(problem), list(traceback.walk_tb(problem.__traceback__))
+        message, frames = str(problem), list(traceback.walk_tb(problem.__traceback__))
         places = [(f.f_code.co_filename, line) for f, line in frames if f.f_code.co_name != "__getattr__"]
         op = next((ops[line] for file, line in reversed(places) if file == PROGRAM and line in ops), "")
         raised_in = places[-1][0]
         if isinstance(problem, NotImplementedError) and raised_in in (PROGRAM, HELPERS):
-            return said
+            return message
         if not (op or anywhere):
             return ""
-        named = isinstance(problem, AttributeError) and said.startswith("module ") and raised_in in (PROGRAM, HELPERS)
-        refused = any(type(problem).__name__ == name and words in said for name, words in self.refusals)
+        named = isinstance(problem, AttributeError) and message.startswith("module ") and raised_in in (PROGRAM, HELPERS)
+        refused = any(type(problem).__name__ == name and words in message for name, words in self.refusals)
         if isinstance(problem, NotImplementedError) or named or refused:
-            return f"{op}: {said}" if op else said
+            return f"{op}: {message}" if op else message
         return ""

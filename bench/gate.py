@@ -34,7 +34,7 @@ class GateOutcome:
         return len(self.measured) > REPEATS and all(c.low > self.beyond for c in self.measured)
 
     @property
-    def said(self) -> Comparison:
+    def comparison(self) -> Comparison:
         """The measurement that speaks most for the first side: what persists is at least that."""
         return min(self.measured, key=lambda c: c.low)
 

@@ -132,10 +132,10 @@ def _compare(pool: WorkerPool, every: Iterable[BenchCase], beyond: float, emit: 
             return None
 
     for case, finding in decide(every, measure, beyond):
-        said = finding.said
+        comparison = finding.comparison
         emit(RatioRecord(
-            **pool.words(0, case), against=pool.sides[1].spec, against_versions=pool.known[1], ratio=said.ratio,
-            ratio_low=said.low, ratio_high=said.high, rounds=said.rounds,
+            **pool.words(0, case), against=pool.sides[1].spec, against_versions=pool.known[1], ratio=comparison.ratio,
+            ratio_low=comparison.low, ratio_high=comparison.high, rounds=comparison.rounds,
             measured=tuple((c.ratio, c.low, c.high) for c in finding.measured), beyond=beyond, regression=finding.regression,
         ))  # fmt: skip
 

@@ -35,7 +35,7 @@ PATIENCE = 120.0
 class Untimed(Exception):
     """A side has no timing of a case: `verdict` is "unsupported", "wrong" or "crash", and the message says why.
 
-    Where a worker found that out, `worker` is it.
+    `worker` is the worker that found out, if one did.
     """
 
     def __init__(self, verdict: str, reason: str, worker: Worker | None = None) -> None:
@@ -128,10 +128,12 @@ class Side:
 
 def _python(spec: str, place: str) -> str:
     path = Path(place).expanduser()
-    found = [p for p in (path / "bin" / "python", path / "Scripts" / "python.exe") if p.is_file()] if path.is_dir() else [path]
-    if not place or not found or not found[0].is_file() or not os.access(found[0], os.X_OK):
+    interpreters = (
+        [p for p in (path / "bin" / "python", path / "Scripts" / "python.exe") if p.is_file()] if path.is_dir() else [path]
+    )
+    if not place or not interpreters or not interpreters[0].is_file() or not os.access(interpreters[0], os.X_OK):
         raise UnknownBackend(f"{spec!r} names no Python: after @ comes an environment's folder or its bin/python")
-    return str(found[0].absolute())
+    return str(interpreters[0].absolute())
 
 
 def default_sides() -> list[Side]:
@@ -190,7 +192,7 @@ class Worker:
             assert stream is not None
             try:
                 stream.close()
-            except OSError:  # what it was still to be told
+            except OSError:  # a request that it never read
                 continue
         self._errors.close()
         self.folder.cleanup()
@@ -241,8 +243,8 @@ class Worker:
         known = self.side.backend.versions()
         if not self.side.external:
             return known
-        found: Mapping[str, str] = self.ask("hello", packages=list(known))["versions"]
-        return dict(found)
+        versions: Mapping[str, str] = self.ask("hello", packages=list(known))["versions"]
+        return dict(versions)
 
     def prepare(self, case: BenchCase) -> None:
         """Make a case ready, and judge its answer.
@@ -260,10 +262,10 @@ class Worker:
         except Untimed as problem:
             problem.worker = self
             raise
-        told = self.ask(
+        ready = self.ask(
             "prepare", source=source, arrays=str(file), layouts=case.layouts, multiply_adds=case.truth.multiply_adds
         )
-        self.limit_flops, self.compile_s = told["limit_flops"], told["compile_s"]
+        self.limit_flops, self.compile_s = ready["limit_flops"], ready["compile_s"]
         self.judge(case)
 
     def judge(self, case: BenchCase) -> None:

@@ -157,9 +157,9 @@ def compare(first: Worker, second: Worker, case: BenchCase, beyond: float) -> Co
         ratios.append(math.exp(sum((1 - 2 * n) * math.log(t) for n, t in times) / 2))
         if len(ratios) < LEAST_ROUNDS:
             continue
-        found = Comparison.of(ratios)
-        if found.high <= beyond or found.low > beyond or time.monotonic() - began > MOST_SECONDS:
+        comparison = Comparison.of(ratios)
+        if comparison.high <= beyond or comparison.low > beyond or time.monotonic() - began > MOST_SECONDS:
             break
     for worker in pair:
         worker.judge(case)
-    return found
+    return comparison

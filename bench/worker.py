@@ -62,11 +62,11 @@ class Bench:
 
     def hello(self, packages: Sequence[str]) -> dict[str, Any]:
         """Versions: Python's, NumPy's, and of the packages named."""
-        found = {}
+        versions = {}
         for package in packages:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                found[package] = importlib.metadata.version(package)
-        return {"python": platform.python_version(), "numpy": np.__version__, "versions": found}
+                versions[package] = importlib.metadata.version(package)
+        return {"python": platform.python_version(), "numpy": np.__version__, "versions": versions}
 
     def prepare(self, source: str, arrays: str, layouts: Sequence[str], multiply_adds: int) -> dict[str, Any]:
         """Make everything ready, the compiler's work included; the limit is a matrix product with as many multiply-adds."""
@@ -139,7 +139,7 @@ class Bench:
 
 def main() -> None:
     """Answer until nobody asks any more."""
-    told = os.fdopen(os.dup(1), "w")
+    replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     bench = Bench()
     for line in sys.stdin:
@@ -150,8 +150,8 @@ def main() -> None:
             answer = {"missing": missing.name or str(missing)}
         except Exception as problem:
             answer = {"error": f"{type(problem).__name__}: {problem}"}
-        told.write(json.dumps(answer) + "\n")
-        told.flush()
+        replies.write(json.dumps(answer) + "\n")
+        replies.flush()
 
 
 if __name__ == "__main__":

@@ -276,8 +276,8 @@ def _witnesses(certificate: Certificate, finding: Finding) -> str:
     np.asarray(along[n])[at] = 1.0
     asked = replace(certificate, question=replace(certificate.question, directions=tuple(along)))
     for witness in (taylor(asked), exact_differences(asked)):
-        rows[witness.leg] = witness.note if witness.stance == "abstains" else repr(witness.said)
-    return "\n".join([line, *(f"  {name:<12}{said}" for name, said in rows.items())])
+        rows[witness.leg] = witness.note if witness.stance == "abstains" else repr(witness.derivative)
+    return "\n".join([line, *(f"  {name:<12}{text}" for name, text in rows.items())])
 
 
 def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
@@ -340,6 +340,6 @@ def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
         raise NotCertified(_where_it_breaks(program, FIRST_BITS) or certificate.trouble)
     with np.errstate(all="ignore"):
         judgement = judge(question, _answering(as_numpy(program), answers), certificate)
-    found = [x for x in judgement.findings if x.where != "value" and x.verdict not in ("undecided", "contract")]
-    if found:
-        raise AssertionError(_witnesses(certificate, found[0]))
+    wrong = [x for x in judgement.findings if x.where != "value" and x.verdict not in ("undecided", "contract")]
+    if wrong:
+        raise AssertionError(_witnesses(certificate, wrong[0]))

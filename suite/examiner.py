@@ -258,8 +258,8 @@ def witnesses(judgement: Judgement, backend: Backend) -> list[Witness]:
             out.append(witness)
     worst = judgement.worst
     stance = "disagrees" if judgement.failed else "abstains" if judgement.verdict in ("undecided", "unsupported") else "agrees"
-    said = _along(judgement, judgement.gradients) if judgement.gradients else float("nan")
-    return [*out, Witness(backend.name, stance, said, f"{worst.where}: {worst.reason}" if worst else "")]
+    derivative = _along(judgement, judgement.gradients) if judgement.gradients else float("nan")
+    return [*out, Witness(backend.name, stance, derivative, f"{worst.where}: {worst.reason}" if worst else "")]
 
 
 def _along(judgement: Judgement, gradients: Any) -> float:

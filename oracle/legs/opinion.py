@@ -1,4 +1,4 @@
-"""The opinion leg: somebody else's library, in double precision, asked the same question."""
+"""The opinion leg: a third-party library is asked the same question in double precision."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..dtypes import is_float
 from ..judge import Judgement, judge
 from ..program import Input, Program, Question, Step
 from ..protocol import Backend
@@ -17,7 +18,7 @@ __all__ = ["in_double", "opinion"]
 def in_double(question: Question) -> Question:
     """The same question with every float in float64 (which holds every narrower float exactly)."""
     inputs = tuple(
-        Input(i.data.astype(np.float64), i.constant, i.kind) if i.data.dtype.kind == "f" else i for i in question.program.inputs
+        Input(i.data.astype(np.float64), i.constant, i.kind) if is_float(i.data.dtype) else i for i in question.program.inputs
     )
     steps = tuple(
         Step(step.op, step.args, {k: v for k, v in step.params.items() if k != "dtype"}) for step in question.program.steps
@@ -26,7 +27,7 @@ def in_double(question: Question) -> Question:
 
 
 def opinion(question: Question, library: Backend, known: Callable[[Judgement], str | None]) -> Witness:
-    """What `library` says: it agrees if its answer in float64 is within the allowance, or is off by loss of digits only.
+    """The stance of `library`: it agrees if its answer in float64 is within the allowance, or is off by loss of digits only.
 
     Parameters
     ----------
