@@ -1,4 +1,4 @@
-"""Who is asked: one small module an implementation under test, and the loader that finds it by what the user typed."""
+"""Implementations under test: one small module each, and the loader that finds them by the name that the user typed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
     "Unsupported", "check_spellings", "installed", "load",
 ]  # fmt: skip
 
-#: The distribution that each shipped backend stands on.
+#: The distribution that each shipped backend is based on.
 LIBRARIES = {
     "mygrad": "mygrad",
     "jax": "jax",
@@ -40,19 +40,19 @@ class BackendError(Exception):
 
 
 class UnknownBackend(BackendError):
-    """What the user named is not there, or is no backend."""
+    """There is nothing by the name that the user gave, or it is no backend."""
 
 
 class BackendImportError(BackendError):
-    """The backend is there and fails when it is imported."""
+    """The backend exists and fails when it is imported."""
 
 
 class LibraryMissing(BackendError):
-    """The backend is there, the library that it asks is not installed."""
+    """The backend exists, but its library is not installed."""
 
 
 def installed() -> dict[str, str | None]:
-    """For each shipped backend the version of the library it stands on, None where that is missing; imports none of them."""
+    """For each shipped backend the version of its library, None where that is missing; imports none of them."""
     return {name: _version(distribution) for name, distribution in LIBRARIES.items()}
 
 
@@ -91,7 +91,7 @@ def load(spec: str, own_process: bool = False) -> Backend:
             raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
         backend = as_backend(implementation)
     else:
-        if own_process and implementation.distributions[0] not in sys.modules:  # else it has read what it reads
+        if own_process and implementation.distributions[0] not in sys.modules:  # otherwise it has read its variables already
             for name, value in implementation.language.environment.items():
                 os.environ.setdefault(name, value)
         backend = _started(spec, implementation)
@@ -100,7 +100,7 @@ def load(spec: str, own_process: bool = False) -> Backend:
 
 
 def check_spellings(backend: Backend) -> None:
-    """Raise `BackendError` where a backend spells an op that does not exist: a renamed op, or a slip of the pen."""
+    """Raise `BackendError` where a backend spells an op that does not exist: a renamed op, or a typing error."""
     from ..oracle.reference import OPS
 
     language = backend.language
