@@ -1,4 +1,4 @@
-"""What every test's process has."""
+"""The environment of every process that runs tests."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Sessions: what can be done with this checkout, one sentence each (`nox -l`)."""
+"""Sessions: the things that can be done with this checkout, one sentence each (`nox -l`)."""
 
 import json
 import os
@@ -21,7 +21,7 @@ RELEASES = {
     "2.0.0": "1.23.5", "2.0.1": "1.23.5", "2.0.2": "1.23.5", "2.1.0": "1.23.5",
     "2.2.0": "1.26.4", "2.3.0": "2.4.6", "2.4.0": "2.4.6", "2.5.0": "2.4.6",
 }  # fmt: skip
-#: How often each is timed: a change takes three runs on either side to be told from chance.
+#: How often each is timed: three runs on either side are needed to tell a change from chance.
 RUNS = 3
 
 
@@ -48,14 +48,14 @@ def tests(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("backend", BACKENDS, ids=BACKENDS)
 def conformance(session: nox.Session, backend: str) -> None:
-    """Judge one implementation, and keep its report whatever comes out."""
+    """Judge one implementation, and keep its report whatever the verdict."""
     install(session, *dict.fromkeys(e for e in (backend, "jax") if e in EXTRAS))
     session.run("adjudge", "check", backend, "--report-dir", f"{REPORTS}/{backend}", *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def gate(session: nox.Session) -> None:
-    """Decide over all reports that conformance has left: every one must have passed."""
+    """Fail unless every report that conformance has left has passed."""
     found = sorted(Path(REPORTS).glob("*/report.json"))
     verdicts = {path.parent.name: json.loads(path.read_text("utf-8"))["verdict"] for path in found}
     for backend, verdict in verdicts.items():
@@ -63,7 +63,7 @@ def gate(session: nox.Session) -> None:
     if failed := [backend for backend, verdict in verdicts.items() if not verdict["passed"]]:
         session.error(f"the gate fails: {', '.join(failed)}")
     if not verdicts:
-        session.error(f"there is nothing to decide over: no report in {REPORTS}; `nox -s conformance` makes them")
+        session.error(f"there is nothing to judge: no report in {REPORTS}; `nox -s conformance` makes them")
 
 
 @nox.session
@@ -103,7 +103,7 @@ def releases(session: nox.Session) -> None:
 
 @nox.session
 def sensitivity(session: nox.Session) -> None:
-    """Seed every fault in every op, say which are seen, and write the table that reports show."""
+    """Seed every fault in every op, print which are seen, and write the table that reports show."""
     session.install(".")
     session.run("python", "-m", "adjudge.suite.sensitivity", "reports/sensitivity.json", *session.posargs)
 

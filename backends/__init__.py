@@ -1,4 +1,4 @@
-"""Who is asked: one small module an implementation under test, and the loader that finds it by what the user typed."""
+"""Implementations under test: one small module each, and the loader that finds them by the name that the user typed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
     "Unsupported", "check_spellings", "installed", "load",
 ]  # fmt: skip
 
-#: The distribution that each shipped backend stands on.
+#: The distribution that each shipped backend is based on.
 LIBRARIES = {
     "mygrad": "mygrad",
     "jax": "jax",
@@ -40,19 +40,19 @@ class BackendError(Exception):
 
 
 class UnknownBackend(BackendError):
-    """What the user named is not there, or is no backend."""
+    """There is nothing by the name that the user gave, or it is no backend."""
 
 
 class BackendImportError(BackendError):
-    """The backend is there and fails when it is imported."""
+    """The backend exists and fails when it is imported."""
 
 
 class LibraryMissing(BackendError):
-    """The backend is there, the library that it asks is not installed."""
+    """The backend exists, but its library is not installed."""
 
 
 def installed() -> dict[str, str | None]:
-    """For each shipped backend the version of the library it stands on, None where that is missing; imports none of them."""
+    """For each shipped backend the version of its library, None where that is missing; imports none of them."""
     return {name: _version(distribution) for name, distribution in LIBRARIES.items()}
 
 
@@ -85,22 +85,22 @@ def load(spec: str, own_process: bool = False) -> Backend:
     >>> load("reference").name
     'reference'
     """
-    found = importlib.import_module(f".{spec}", __name__) if spec in SHIPPED else _own(spec)
-    if not is_spoken(found):
-        if lacking := [name for name in NEEDED if not hasattr(found, name)]:
+    implementation = importlib.import_module(f".{spec}", __name__) if spec in SHIPPED else _own(spec)
+    if not is_spoken(implementation):
+        if lacking := [name for name in NEEDED if not hasattr(implementation, name)]:
             raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
-        backend = as_backend(found)
+        backend = as_backend(implementation)
     else:
-        if own_process and found.distributions[0] not in sys.modules:  # else it has read what it reads
-            for name, value in found.language.environment.items():
+        if own_process and implementation.distributions[0] not in sys.modules:  # otherwise it has read its variables already
+            for name, value in implementation.language.environment.items():
                 os.environ.setdefault(name, value)
-        backend = _started(spec, found)
+        backend = _started(spec, implementation)
     check_spellings(backend)
     return backend
 
 
 def check_spellings(backend: Backend) -> None:
-    """Raise `BackendError` where a backend spells an op that does not exist: a renamed op, or a slip of the pen."""
+    """Raise `BackendError` where a backend spells an op that does not exist: a renamed op, or a typing error."""
     from ..oracle.reference import OPS
 
     language = backend.language
@@ -108,9 +108,9 @@ def check_spellings(backend: Backend) -> None:
         raise BackendError(f"backend {backend.name} spells {_listed(unknown)}, which the catalogue does not have")
 
 
-def _started(spec: str, found: Any) -> Backend:
+def _started(spec: str, implementation: Any) -> Backend:
     try:
-        return spoken(found)
+        return spoken(implementation)
     except ModuleNotFoundError as missing:
         if spec not in SHIPPED:
             raise BackendImportError(_failure(spec, missing)) from missing
@@ -125,12 +125,12 @@ def _started(spec: str, found: Any) -> Backend:
 def _own(spec: str) -> Any:
     """A module or object of the user's."""
     place, attribute = _parts(spec)
-    found: Any = _from_file(place) if place.endswith(".py") else _from_module(place)
+    implementation: Any = _from_file(place) if place.endswith(".py") else _from_module(place)
     for name in attribute.split(".") if attribute else ():
-        if not hasattr(found, name):
+        if not hasattr(implementation, name):
             raise UnknownBackend(f"{place} has no attribute {name!r}, which {spec!r} asks for")
-        found = getattr(found, name)
-    return _attempt(spec, found) if isinstance(found, type) else found
+        implementation = getattr(implementation, name)
+    return _attempt(spec, implementation) if isinstance(implementation, type) else implementation
 
 
 def _parts(spec: str) -> tuple[str, str]:

@@ -1,8 +1,8 @@
-"""Seeded faults: what goes wrong in autodiff libraries, done on purpose to one op of the mirror.
+"""Seeded faults: typical faults of autodiff libraries, made on purpose in one op of the mirror.
 
 A fault of a rule changes what one op's vector-Jacobian product returns; a fault of the answer changes what the library hands
-out, in reverse mode or in a directed one. Each must be rejected by the judge, for every op to which it applies; the tests say
-so, and so does the report.
+out, in reverse mode or in a directed one. Each must be rejected by the judge, for every op to which it applies; the tests check
+this, and the report shows it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Fault:
     Parameters
     ----------
     name : str
-        In words.
+        In a few words.
     mode : str
         The mode of differentiation that is spoilt.
     rule : callable, optional
@@ -43,7 +43,7 @@ class Fault:
     answer : callable, optional
         Spoils the answer in reverse mode.
     change : callable, optional
-        What becomes of each derivative in a directed mode.
+        Changes each derivative in a directed mode.
     """
 
     name: str
@@ -139,7 +139,7 @@ def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
 
 
 def _dropped_term(program: Program) -> Pullback:
-    """Of the contributions to a value that is used several times, only the first to arrive is kept: of its last use."""
+    """Of the contributions to a value that is used several times only the first to arrive is kept, that of its last use."""
     arrivals: dict[int, list[tuple[int, int]]] = {}
     for number in reversed(range(len(program.steps))):
         for k, arg in enumerate(program.steps[number].args):
@@ -206,7 +206,7 @@ def _first_zeroed(derivative: np.ndarray) -> np.ndarray:
     return out
 
 
-#: What becomes of a derivative in a directed mode.
+#: Changes of a derivative in a directed mode.
 CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sign flip": lambda d: -d,
     "zeroed": lambda d: d * 0,

@@ -1,4 +1,4 @@
-"""Programs in a library's own words: a `Language`'s templates filled in, and the backend that answers with what comes out."""
+"""Programs in a library's own words: a `Language`'s templates filled in, and the backend that answers by running the result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LanguageError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """A function as source text, and which op each line is about."""
+    """A function as source text, and the op that each line computes."""
 
     text: str
     ops: Mapping[int, str]
@@ -44,7 +44,7 @@ class Source:
 
 
 def is_spoken(given: Any) -> bool:
-    """Whether a module or object says how its programs are written, and leaves the asking to `spoken`."""
+    """Whether a module or object says how its programs are written, so that `spoken` makes a backend of it."""
     return isinstance(getattr(given, "language", None), Language) and not hasattr(given, "vjp")
 
 
@@ -56,12 +56,12 @@ def spoken(given: Any) -> Backend:
     given : module or object
         Has ``name``, ``language`` (a `Language`) and ``distributions``: names of the packages whose versions are reported, the
         library's first. May have ``tensors``, the name of the module that is `Backend.tensors`, and any of the other fields of
-        `Backend` that are no functions.
+        `Backend` that are not functions.
 
     Raises
     ------
     ModuleNotFoundError
-        If the library is not installed; and what else importing it raises.
+        If the library is not installed; other exceptions of its import are passed on.
     """
     language: Language = given.language
     speaker = Speaker(language)
@@ -82,7 +82,7 @@ def spoken(given: Any) -> Backend:
 
 
 def _versions(distributions: Iterable[str]) -> dict[str, str]:
-    """What the packages call their versions themselves, where they do: one on the path may lie before the one installed."""
+    """The packages' own ``__version__``, if they have one: a package on the path may come before the one installed."""
     return {name: str(getattr(sys.modules.get(name), "__version__", None) or version(name)) for name in distributions}
 
 
@@ -96,7 +96,7 @@ class Speaker:
 
     @cache  # noqa: B019 (lives as long as the process)
     def function_of(self, op: str) -> str:
-        """What the library calls the function of an op's name; "" where it has none."""
+        """The library's own name for the function of an op; "" where it has none."""
         room = self.library.room_of(op, self.language.rooms)
         return f"{room}.{op}" if room else ""
 
@@ -106,7 +106,7 @@ class Speaker:
         return op not in self.language.lacking and ("{function}" not in words or bool(self.function_of(op)))
 
     def ask(self, program: Program, mode: str, way: str, arguments: Sequence[Any]) -> Any:
-        """What the function of a mode gives."""
+        """Call the function of a mode."""
         words = source(program, template_of(self.language, mode, way), self.language, self.function_of)
         try:
             return self.library.call(words.text, mode, arguments, words.ops, anywhere=mode == "hvp")
@@ -166,12 +166,12 @@ def source(program: Program, template: str, language: Language, function_of: Cal
         See `template_of`.
     language : Language
     function_of : callable, optional
-        What the library calls the function of an op's name; by default that is looked up in this process.
+        Gives the library's own name for the function of an op; by default that is looked up in this process.
 
     Raises
     ------
     LanguageError
-        If a template asks for what there is not.
+        If a template has a slot that cannot be filled.
     """
     try:
         return _function(program, template, language, function_of or Speaker(language).function_of)
@@ -265,13 +265,13 @@ def _step(program: Program, number: int, language: Language, function_of: Callab
     return _filled(template if "{y}" in template else "{y} = " + template, slots)
 
 
-def _refusal(said: str) -> str:
-    """What stands for a step that a library does not have."""
-    return f'raise NotImplementedError("{said}")'
+def _refusal(sentence: str) -> str:
+    """The statement in place of a step that a library does not have."""
+    return f'raise NotImplementedError("{sentence}")'
 
 
 def _operands(program: Program, step: Step, language: Language, params: dict[str, str]) -> list[str]:
-    """The operands' names, or what functions take for them; a dtype that functions do not take is no parameter any more."""
+    """The operands' names, or the expressions that functions take for them; a dtype that they do not take is removed."""
     names = [letter(a) for a in step.args]
     numbers = [a < len(program.inputs) and program.inputs[a].kind == "number" for a in step.args]
     dtype = params.pop("dtype", "None") if language.cast else "None"
@@ -305,7 +305,7 @@ def _place(part: Any) -> str:
 
 
 def definitions(text: str, language: Language) -> tuple[str, str]:
-    """What a text needs before it: the imports, and the helpers that it uses and those that they use."""
+    """The definitions that a text needs before it: imports, the helpers that it uses, and those that they use."""
     imports: list[str] = []
     functions: list[str] = []
     wanted = _names(ast.parse(text))
@@ -323,7 +323,7 @@ def definitions(text: str, language: Language) -> tuple[str, str]:
 
 @cache
 def _statements(helpers: str) -> list[tuple[frozenset[str], frozenset[str], bool, str]]:
-    """For each statement the names that it makes, those that it uses, whether it is an import, and its text."""
+    """For each statement the names that it defines, those that it uses, whether it is an import, and its text."""
     out = []
     helpers = textwrap.dedent(helpers)
     for statement in ast.parse(helpers).body:
@@ -356,8 +356,8 @@ def array_words(x: np.ndarray) -> str:
     >>> print(array_words(np.array([0.1, np.inf], dtype=np.float32)))
     np.array([0.1, np.inf], dtype="float32")
     """
-    told = x.dtype == np.float64 or (x.size and x.dtype in (np.int64, np.bool_))
-    dtype = "" if told else f', dtype="{x.dtype}"'
+    inferred = x.dtype == np.float64 or (x.size and x.dtype in (np.int64, np.bool_))
+    dtype = "" if inferred else f', dtype="{x.dtype}"'
     if x.size == 0:
         return f"np.zeros({x.shape!r}{dtype})"
     text = "\n".join(textwrap.wrap(_nested(x), WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))

@@ -12,9 +12,9 @@ import numpy as np
 __all__ = ["Library"]
 
 PROGRAM, HELPERS = "<program>", "<helpers>"
-#: So many compiled programs are kept: each question is asked twice, and many programs differ in their data alone.
+#: The number of compiled programs that are kept: each question is asked twice, and many programs differ in their data alone.
 KEPT = 256
-#: After so many questions a library is told to forget what it has cached.
+#: After this many questions a library is made to empty its caches.
 FORGET_EVERY = 100
 
 
@@ -37,7 +37,7 @@ class Library:
         self.function = lru_cache(KEPT)(self.compiled)
 
     def start(self) -> None:
-        """Import it; raises what that raises."""
+        """Import it; exceptions are passed on."""
         if not self.names:
             names: dict[str, Any] = {"np": np}
             for text in self.texts:
@@ -64,14 +64,14 @@ class Library:
         return function
 
     def call(self, text: str, name: str, arguments: Sequence[Any], ops: Mapping[int, str], anywhere: bool = False) -> Any:
-        """What a function gives that some text defines.
+        """Call a function that some text defines.
 
         Parameters
         ----------
         text, name : str
         arguments : sequence
         ops : mapping of int to str
-            Which op a line of the text is about.
+            The op that each line of the text computes.
         anywhere : bool
             Whether the library may say that it lacks something anywhere, and not only while it computes a line that is about an
             op. What it refuses later, when it has given a value, is an exception like any other.
@@ -79,7 +79,7 @@ class Library:
         Raises
         ------
         NotImplementedError
-            Where the library does not have what is asked for; what else it raises is raised as it is.
+            Where the library lacks something; its other exceptions are passed on.
         """
         self.asked += 1
         if "forget" in self.names and self.asked % FORGET_EVERY == 0:
@@ -89,23 +89,23 @@ class Library:
                 return self.function(text, name)(*arguments)
         except Exception as problem:
             lacking = self.lacking(problem, ops, anywhere)
-            traceback.clear_frames(problem.__traceback__)  # what they hold may be locked as long as they hold it
+            traceback.clear_frames(problem.__traceback__)  # arrays that they refer to may be locked until then
             if lacking:
                 raise NotImplementedError(lacking) from problem
             raise
 
     def lacking(self, problem: Exception, ops: Mapping[int, str], anywhere: bool) -> str:
-        """What the library does not have, if an exception says so; otherwise ""."""
-        said, frames = str(problem), list(traceback.walk_tb(problem.__traceback__))
+        """What the library lacks, if an exception says so; otherwise ""."""
+        message, frames = str(problem), list(traceback.walk_tb(problem.__traceback__))
         places = [(f.f_code.co_filename, line) for f, line in frames if f.f_code.co_name != "__getattr__"]
         op = next((ops[line] for file, line in reversed(places) if file == PROGRAM and line in ops), "")
         raised_in = places[-1][0]
         if isinstance(problem, NotImplementedError) and raised_in in (PROGRAM, HELPERS):
-            return said
+            return message
         if not (op or anywhere):
             return ""
-        named = isinstance(problem, AttributeError) and said.startswith("module ") and raised_in in (PROGRAM, HELPERS)
-        refused = any(type(problem).__name__ == name and words in said for name, words in self.refusals)
+        named = isinstance(problem, AttributeError) and message.startswith("module ") and raised_in in (PROGRAM, HELPERS)
+        refused = any(type(problem).__name__ == name and words in message for name, words in self.refusals)
         if isinstance(problem, NotImplementedError) or named or refused:
-            return f"{op}: {said}" if op else said
+            return f"{op}: {message}" if op else message
         return ""

@@ -23,12 +23,12 @@ dtypes = NAMES
 
 #: Precision of the answer before it is rounded; for derivatives along a direction, where one does not decide, up to the last.
 BITS, LAST_BITS = 256, 4096
-#: So many bits of such a derivative have to be right before it is rounded.
+#: The number of bits of such a derivative that must be correct before it is rounded.
 ACCURACY = 64
 
 
 def versions() -> dict[str, str]:
-    """The mirror is of adjudge's own version."""
+    """Adjudge's own version, as the mirror is a part of it."""
     return {"adjudge": version("adjudge")}
 
 
@@ -73,7 +73,7 @@ def hvp(
 
 
 def _along(series: Callable[[], list[Any]]) -> list[Any]:
-    """The slopes of some arrays of series, as balls; None stays."""
+    """The slopes of some arrays of series, as balls; None for None."""
 
     def attempt(bits: int) -> list[Any] | None:
         with s.taylor(bits):

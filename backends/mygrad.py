@@ -1,7 +1,7 @@
 """MyGrad under test: tensors over NumPy arrays, with NumPy's own names, memory layouts, ``out=`` and in-place updates.
 
 Adjudge's own processes run it with NUMBA_DISABLE_JIT=1, unless the user has set that: Numba would compile MyGrad's GRU for
-every dtype, which takes far longer than a few small calls do as plain Python. In a process of yours that is for you to say.
+every dtype, which takes far longer than a few small calls do as plain Python. In your own process the choice is yours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ tensors = "mygrad"
 numpy_dtypes = True
 dtypes = ("float64", "float32", "float16")
 
-#: MyGrad keeps a constant constant whatever is written into it: the copy that is written into is made what the result is.
+#: In MyGrad a constant stays one whatever is written into it, so the copy to write into is constant only if the result is.
 COPY = "mg.positive({0}, constant={constant})"
 
 language = Language(

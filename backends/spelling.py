@@ -1,4 +1,4 @@
-"""What the languages of several libraries have in common: ops that NumPy has no function for, updates, and assignments."""
+"""Spellings that several libraries share: of ops that NumPy has no function for, of updates, and of assignments."""
 
 from __future__ import annotations
 

@@ -201,8 +201,8 @@ def likelihood(x, labels, weights=None):
                     seen.export_chrome_trace(folder + "/trace.json")
                     with open(folder + "/trace.json") as file:
                         events = json.load(file)["traceEvents"]
-                told = [event["args"] for event in events if event["name"] == "[memory]"]
-                return max(t["Total Allocated"] for t in told) - told[0]["Total Allocated"] + told[0]["Bytes"]
+                memory = [event["args"] for event in events if event["name"] == "[memory]"]
+                return max(m["Total Allocated"] for m in memory) - memory[0]["Total Allocated"] + memory[0]["Bytes"]
 
             arrays = lambda both: (both[0].detach().numpy(), [g.numpy() for g in both[1]])
             return dict(forward=forward, total=total, arrays=arrays, peak=peak)

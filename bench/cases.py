@@ -1,8 +1,8 @@
-"""What is timed: one table of ops, shapes and layouts, on whole numbers so small that every gradient is known exactly.
+"""The timed cases: one table of ops, shapes and layouts, on whole numbers so small that every gradient is known exactly.
 
 The inputs and the cotangent are whole numbers from -2 to 2. The ops are linear in each operand, so that value and gradients are
 sums of products of such numbers: as long as no sum can exceed what the dtype holds exactly (2**24 in float32), an honest
-computation is exact whatever the order it adds in. What is right then follows from integer arithmetic, and needs no allowance.
+computation is exact in whatever order it adds. The right answer then follows from integer arithmetic, and needs no allowance.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class BenchRow:
         return ", ".join([" ".join([*spoken, self.operands]), *numbers])
 
 
-#: Small, where the library's own steps cost most; middle and large, where the arithmetic does; layouts off the beaten track.
+#: Small ones, where the library's own overhead costs most; medium and large ones, where the arithmetic does; unusual layouts.
 CASES = (
     BenchRow("matmul", "16x16 @ 16x16"),
     BenchRow("matmul", "64x64 @ 64x64", ("C", "F")),
@@ -94,7 +94,7 @@ OPS = tuple(dict.fromkeys(row.op for row in CASES))
 
 @dataclass(frozen=True)
 class BenchTruth:
-    """What is right, as whole numbers (arrays of int64), and how much arithmetic it takes.
+    """The right answer in whole numbers (arrays of int64), and how much arithmetic it takes.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ class BenchTruth:
     gradients : tuple of ndarray
         One per input.
     multiply_adds : int
-        Multiplications of two numbers that the value is the sum of, counted by asking for the value of ones.
+        Number of products of two numbers that the value sums, which is the value for operands of ones.
     exceeds : int
-        What no partial sum exceeds, in any order.
+        A bound on every partial sum, in any order.
     """
 
     inputs: tuple[np.ndarray, ...]
@@ -152,7 +152,7 @@ class BenchCase:
 
     @property
     def truth(self) -> BenchTruth:
-        """What is right."""
+        """The right answer."""
         return truth(self.row.op, self.row.shapes, tuple(self.row.params.items()), self.layout == "broadcast")
 
     @property
@@ -196,7 +196,7 @@ def cases(ops: Sequence[str] = ()) -> Iterator[BenchCase]:
 
 
 def differs(case: BenchCase, value: np.ndarray, gradients: Sequence[np.ndarray | None]) -> str:
-    """What is wrong with an answer, in one sentence; "" where every element is exactly right.
+    """The first error of an answer, in one sentence; "" where every element is exactly right.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""When a performance gate fires: only for a slowdown that is beyond the limit for certain, and again, and again.
+"""A performance gate: it fires only for a slowdown that is certainly beyond the limit, each time that it is measured.
 
-One measurement is not enough, however narrow its interval: a process may be unlucky for as long as it lives, in how its memory
-lies, or in what else the machine does just then. So each case whose interval lies beyond the limit is measured again in fresh
-processes, and only what lies beyond it every time is a regression.
+One measurement is not enough, however narrow its interval: a process may be unlucky for as long as it lives, in its memory
+layout or in the other load on the machine. So each case whose interval lies beyond the limit is measured again in fresh
+processes, and only a case that lies beyond it every time is a regression.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class GateOutcome:
-    """What a gate knows of one case: every measurement of it, the first one first."""
+    """The outcome of a gate for one case: every measurement of it, in order."""
 
     measured: tuple[Comparison, ...]
     beyond: float
@@ -34,22 +34,22 @@ class GateOutcome:
         return len(self.measured) > REPEATS and all(c.low > self.beyond for c in self.measured)
 
     @property
-    def said(self) -> Comparison:
-        """The measurement that speaks most for the first side: what persists is at least that."""
+    def comparison(self) -> Comparison:
+        """The measurement that is most favourable to the first side: a slowdown that persists is at least this one."""
         return min(self.measured, key=lambda c: c.low)
 
 
 def decide(
     cases: Iterable[Key], measure: Callable[[Key, int], Comparison | None], beyond: float
 ) -> Iterator[tuple[Key, GateOutcome]]:
-    """Measure all cases, and the suspects among them again; yields what is known of each as soon as it is decided.
+    """Measure all cases, and the suspects among them again; yields the outcome of each as soon as it is decided.
 
     Parameters
     ----------
     cases : iterable
     measure : callable
         ``measure(case, attempt)``: attempt 0 is the first, and each attempt is made in processes of its own. None where
-        there is nothing to be measured, which is no finding.
+        the case cannot be measured, which is no regression.
     beyond : float
         The ratio that is still allowed.
     """

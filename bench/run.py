@@ -20,7 +20,7 @@ Emit = Callable[[Record], None]
 
 
 def run(sides: Sequence[Side], ops: Sequence[str], gate: float | None, emit: Emit) -> None:
-    """Time every case on every side, or compare two sides, and say of each case what came out.
+    """Time every case on every side, or compare two sides, and emit a record per case.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def run(sides: Sequence[Side], ops: Sequence[str], gate: float | None, emit: Emi
     ops : sequence of str
         Only these; none means all.
     gate : float, optional
-        The ratio of times beyond which the first side must not be.
+        The largest ratio of times that the first side may have.
     emit : callable
         Takes each record as it comes.
     """
@@ -49,12 +49,12 @@ def run(sides: Sequence[Side], ops: Sequence[str], gate: float | None, emit: Emi
 
 
 def header(gate: float | None) -> BenchRun:
-    """The record that a run begins with."""
+    """The header of a run."""
     return BenchRun(environment=environment().model_copy(update={"threads": threads()}), gate=gate)
 
 
 class WorkerPool:
-    """The workers of all sides, made anew where one has gone."""
+    """The workers of all sides; one that has ended is replaced when it is needed."""
 
     def __init__(self, sides: Sequence[Side], emit: Emit) -> None:
         self.sides, self.emit = sides, emit
@@ -68,7 +68,7 @@ class WorkerPool:
         self.dismiss()
 
     def start(self, every: Iterable[BenchCase]) -> list[int]:
-        """Start them all; a side that cannot be timed is said to be so, case by case. The sides that can."""
+        """Start them all, and record for each case the sides that cannot be timed; returns the sides that can."""
         able = []
         for n, side in enumerate(self.sides):
             try:
@@ -82,7 +82,7 @@ class WorkerPool:
         return able
 
     def worker(self, n: int) -> Worker:
-        """A living worker of a side."""
+        """A running worker of a side."""
         worker = self.workers.get(n)
         if worker is not None and worker.alive:
             return worker
@@ -94,16 +94,16 @@ class WorkerPool:
         return worker
 
     def dismiss(self) -> None:
-        """Let all go."""
+        """End all workers."""
         while self.workers:
             self.workers.popitem()[1].close()
 
     def untimed(self, n: int, case: BenchCase, problem: Untimed) -> None:
-        """Say that a side has no timing of a case."""
+        """Record that a side has no timing of a case."""
         self.emit(UntimedRecord(**self.words(n, case), reason=str(problem), verdict=problem.verdict))
 
     def words(self, n: int, case: BenchCase) -> dict[str, Any]:
-        """What a record of a side and a case begins with."""
+        """The fields that records of a side and a case share."""
         return {"backend": self.sides[n].name, "versions": self.known.get(n, {}), **case.words}
 
 
@@ -132,10 +132,10 @@ def _compare(pool: WorkerPool, every: Iterable[BenchCase], beyond: float, emit: 
             return None
 
     for case, finding in decide(every, measure, beyond):
-        said = finding.said
+        comparison = finding.comparison
         emit(RatioRecord(
-            **pool.words(0, case), against=pool.sides[1].spec, against_versions=pool.known[1], ratio=said.ratio,
-            ratio_low=said.low, ratio_high=said.high, rounds=said.rounds,
+            **pool.words(0, case), against=pool.sides[1].spec, against_versions=pool.known[1], ratio=comparison.ratio,
+            ratio_low=comparison.low, ratio_high=comparison.high, rounds=comparison.rounds,
             measured=tuple((c.ratio, c.low, c.high) for c in finding.measured), beyond=beyond, regression=finding.regression,
         ))  # fmt: skip
 

@@ -22,8 +22,8 @@ from .cases import BenchCase, differs
 
 __all__ = ["THREADS", "Side", "Untimed", "Worker", "default_sides", "threads"]
 
-#: What bounds the threads of BLAS, OpenMP and XLA. One thread unless the user has said otherwise: what is compared is
-#: arithmetic on the same number of cores, and one is what a busy machine can give.
+#: Variables that limit the threads of BLAS, OpenMP and XLA. One thread unless the user has set another number: sides are
+#: compared on the same number of cores, and even a busy machine can give one.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: glibc hands freed memory back to the system, or keeps it, by the order in which arrays happen to be freed: 350 page faults in
 #: one library's pass, and none in another's that computes the same. In a worker it is kept, whichever library runs.
@@ -35,7 +35,7 @@ PATIENCE = 120.0
 class Untimed(Exception):
     """A side has no timing of a case: `verdict` is "unsupported", "wrong" or "crash", and the message says why.
 
-    Where a worker found that out, `worker` is it.
+    `worker` is the worker that found out, if one did.
     """
 
     def __init__(self, verdict: str, reason: str, worker: Worker | None = None) -> None:
@@ -50,7 +50,7 @@ def threads() -> dict[str, str]:
 
 
 def _environment(external: bool) -> dict[str, str]:
-    """A worker's environment; another interpreter finds its packages where it is used to, ours where we do."""
+    """A worker's environment; another interpreter does not inherit the places where this one finds its packages."""
     own = {**ALLOCATOR, **os.environ, **threads()}
     count = own["OMP_NUM_THREADS"]
     if count == "1":
@@ -70,16 +70,16 @@ class Side:
     Parameters
     ----------
     spec : str
-        What the user typed: a backend as `adjudge.backends.load` knows it, and perhaps ``@`` and the place of another
+        As the user typed it: a backend as for `adjudge.backends.load`, and perhaps ``@`` and the place of another
         environment or its Python.
     backend : Backend, optional
         None where its library is not installed.
     python : str
         The interpreter.
     external : bool
-        Whether that is not the one that adjudge runs in.
+        Whether that is another one than adjudge itself runs in.
     lacking : str
-        Why it cannot be timed at all, if so.
+        Why it cannot be timed at all; "" if it can.
     """
 
     spec: str
@@ -90,7 +90,7 @@ class Side:
 
     @classmethod
     def of(cls, spec: str) -> Side:
-        """What the user means.
+        """The side that the user means.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Side:
         return self.backend.name if self.backend is not None else self.spec.partition("@")[0]
 
     def source(self, case: BenchCase) -> str:
-        """The case in the library's words."""
+        """The case as source text in the library's own words."""
         assert self.backend is not None
         if not self.backend.supports(case.row.op):
             raise Untimed("unsupported", f"{self.backend.name} has no {case.row.op}")
@@ -128,14 +128,16 @@ class Side:
 
 def _python(spec: str, place: str) -> str:
     path = Path(place).expanduser()
-    found = [p for p in (path / "bin" / "python", path / "Scripts" / "python.exe") if p.is_file()] if path.is_dir() else [path]
-    if not place or not found or not found[0].is_file() or not os.access(found[0], os.X_OK):
+    interpreters = (
+        [p for p in (path / "bin" / "python", path / "Scripts" / "python.exe") if p.is_file()] if path.is_dir() else [path]
+    )
+    if not place or not interpreters or not interpreters[0].is_file() or not os.access(interpreters[0], os.X_OK):
         raise UnknownBackend(f"{spec!r} names no Python: after @ comes an environment's folder or its bin/python")
-    return str(found[0].absolute())
+    return str(interpreters[0].absolute())
 
 
 def default_sides() -> list[Side]:
-    """All shipped backends that say how they are timed, and those whose library is missing, here."""
+    """All shipped backends that can be timed, those whose library is missing included, in this environment."""
     sides = []
     for name in SHIPPED:
         try:
@@ -148,7 +150,7 @@ def default_sides() -> list[Side]:
 
 
 class Worker:
-    """A side's process; a context, at whose end the process has gone.
+    """A side's process; a context manager that ends the process.
 
     Parameters
     ----------
@@ -178,11 +180,11 @@ class Worker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
-        """Let the process go."""
+        """End the process."""
         self.close()
 
     def close(self) -> None:
-        """Let the process go, if it has not gone."""
+        """End the process, if it has not ended."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -190,14 +192,14 @@ class Worker:
             assert stream is not None
             try:
                 stream.close()
-            except OSError:  # what it was still to be told
+            except OSError:  # a request that it never read
                 continue
         self._errors.close()
         self.folder.cleanup()
         self.alive = False
 
     def ask(self, do: str, **more: Any) -> dict[str, Any]:
-        """Put one question.
+        """Send one request, and return the reply.
 
         Raises
         ------
@@ -236,13 +238,13 @@ class Worker:
         return f"the process ended with status {status}" + (f": {lines[-1][:200]}" if lines[-1] else "")
 
     def versions(self) -> dict[str, str]:
-        """Versions of the library and what it stands on, the library's first."""
+        """Versions of the library and of the packages that it depends on, the library's first."""
         assert self.side.backend is not None
         known = self.side.backend.versions()
         if not self.side.external:
             return known
-        found: Mapping[str, str] = self.ask("hello", packages=list(known))["versions"]
-        return dict(found)
+        versions: Mapping[str, str] = self.ask("hello", packages=list(known))["versions"]
+        return dict(versions)
 
     def prepare(self, case: BenchCase) -> None:
         """Make a case ready, and judge its answer.
@@ -260,10 +262,10 @@ class Worker:
         except Untimed as problem:
             problem.worker = self
             raise
-        told = self.ask(
+        ready = self.ask(
             "prepare", source=source, arrays=str(file), layouts=case.layouts, multiply_adds=case.truth.multiply_adds
         )
-        self.limit_flops, self.compile_s = told["limit_flops"], told["compile_s"]
+        self.limit_flops, self.compile_s = ready["limit_flops"], ready["compile_s"]
         self.judge(case)
 
     def judge(self, case: BenchCase) -> None:

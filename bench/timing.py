@@ -1,4 +1,4 @@
-"""Many short rounds in which every side has its turn, and what is to be read from them."""
+"""Many short rounds in which every side has its turn, and the statistics of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .sides import Untimed, Worker
 
 __all__ = ["Comparison", "Timing", "compare", "median_interval", "timings"]
 
-#: A block of passes of one kind takes about so many seconds (one pass at least), so that a round sees one state of the machine.
+#: Seconds that a block of passes of one kind takes, one pass at least: so short that a round sees one state of the machine.
 BLOCK = 0.002
 #: How many rounds a case gets.
 ROUNDS = 11
-#: A comparison goes on, up to so many seconds, while its interval does not tell on which side of the limit the ratio is.
+#: A comparison continues, for at most this many seconds, while its interval contains the limit.
 LEAST_ROUNDS, MOST_SECONDS = 16, 4.0
-#: Confidence of a timing's interval, and of a ratio's, on which a gate hangs.
+#: Confidence of a timing's interval, and of a ratio's, on which a gate depends.
 CONFIDENCE, RATIO_CONFIDENCE = 0.95, 0.99
 
 KINDS = ("limit", "forward", "total")
@@ -31,13 +31,13 @@ KINDS = ("limit", "forward", "total")
 def median_interval(xs: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
     """The median of a sample, and a confidence interval of that of the distribution.
 
-    The interval is between order statistics, from the binomial distribution: it supposes nothing of how times are distributed,
-    which have long tails [1]_.
+    The interval is between order statistics, from the binomial distribution: it makes no assumption about the
+    distribution of times, which has a long tail [1]_.
 
     Parameters
     ----------
     xs : sequence of float
-        As many as the confidence needs: 6 for 95 %, 8 for 99 %.
+        At least as many as the confidence needs: 6 for 95 %, 8 for 99 %.
 
     References
     ----------
@@ -54,7 +54,7 @@ def median_interval(xs: Sequence[float], confidence: float = CONFIDENCE) -> tupl
 
 @dataclass
 class Timing:
-    """What was measured of one side and one case; seconds for one pass, a list of rounds for each kind."""
+    """The measurements of one side and one case; seconds for one pass, a list of rounds for each kind."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     limit_flops: int = 0
@@ -62,7 +62,7 @@ class Timing:
     peak_bytes: int | None = None
 
     def to_json(self, flops: int) -> dict[str, Any]:
-        """The part of a record that is measured; `flops` is the arithmetic of value and gradients."""
+        """The measured fields of a record; `flops` is the arithmetic of value and gradients."""
         forward = float(np.median(self.seconds["forward"]))
         total, low, high = median_interval(self.seconds["total"])
         limit = self.limit_flops / float(np.median(self.seconds["limit"]))
@@ -119,7 +119,7 @@ class Comparison:
 
     @classmethod
     def of(cls, ratios: Sequence[float]) -> Comparison:
-        """Read paired ratios, one a round.
+        """The comparison from paired ratios, one per round.
 
         Examples
         --------
@@ -133,13 +133,13 @@ class Comparison:
 def compare(first: Worker, second: Worker, case: BenchCase, beyond: float) -> Comparison:
     """Time a case on two sides in turn, until it is clear whether the ratio first / second is beyond a limit.
 
-    A round is first, second, second, first, or the other way round: a machine that gets slower or faster meanwhile treats both
+    A round is first, second, second, first, or the other way round: a machine that gets slower or faster meanwhile affects both
     alike.
 
     Raises
     ------
     Untimed
-        Where a side has no right answer.
+        Where a side gives no correct answer.
     """
     pair, counts = (first, second), []
     for worker in pair:
@@ -157,9 +157,9 @@ def compare(first: Worker, second: Worker, case: BenchCase, beyond: float) -> Co
         ratios.append(math.exp(sum((1 - 2 * n) * math.log(t) for n, t in times) / 2))
         if len(ratios) < LEAST_ROUNDS:
             continue
-        found = Comparison.of(ratios)
-        if found.high <= beyond or found.low > beyond or time.monotonic() - began > MOST_SECONDS:
+        comparison = Comparison.of(ratios)
+        if comparison.high <= beyond or comparison.low > beyond or time.monotonic() - began > MOST_SECONDS:
             break
     for worker in pair:
         worker.judge(case)
-    return found
+    return comparison

@@ -1,19 +1,19 @@
 """The process that a side is timed in: it needs CPython 3.11, NumPy and the library under test, and nothing of adjudge.
 
 It reads questions from its standard input and answers them, one line of JSON each; what the library prints goes to the error
-output. The program comes as source code in the library's own words: a function ``passes(a, b, …, cotangent)`` that prepares,
-and returns
+output. The program comes as source code in the library's own words: a function ``passes(a, b, …, cotangent)`` that prepares
+the passes, and returns
 
 ``forward``
-    a function without arguments that computes the value, and returns when it is there;
+    a function without arguments that computes the value, and returns when that is finished;
 ``total``
-    one that computes value and gradients, and returns when they are there;
+    one that computes value and gradients, and returns when they are finished;
 ``arrays``
-    what makes ``(value, [gradient, …])`` of NumPy arrays out of what ``total`` returned;
+    a function that turns the result of ``total`` into ``(value, [gradient, …])`` of NumPy arrays;
 ``compile_s``
     (if it compiles) how many seconds it took to compile ``total``;
 ``peak``
-    (if its memory is not NumPy's) a function that says how many bytes one ``total`` holds at most beyond what it was given.
+    (if its memory is not NumPy's) a function that returns how many bytes one ``total`` allocates at most.
 """
 
 import contextlib
@@ -38,14 +38,14 @@ except ModuleNotFoundError as missing:
 
 
 def laid_out(data: np.ndarray, layout: str) -> np.ndarray:
-    """A copy of an array that lies in memory as told."""
+    """A copy of an array in the given memory layout."""
     if layout == "F":
         return np.array(data, order="F")
     if layout == "strided":
         wide = np.zeros((*data.shape[:-1], 2 * data.shape[-1]), data.dtype)
         wide[..., ::2] = data
         return wide[..., ::2]
-    if layout == "broadcast":  # one entry for the whole first axis; writeable, as some libraries warn of what is not
+    if layout == "broadcast":  # one entry for the whole first axis; writeable, since some libraries warn of read-only arrays
         out = np.broadcast_to(np.array(data[:1], order="C"), data.shape)
         out.flags.writeable = True
         return out
@@ -53,7 +53,7 @@ def laid_out(data: np.ndarray, layout: str) -> np.ndarray:
 
 
 class Bench:
-    """What is being timed."""
+    """The passes that are being timed, and the requests that a worker answers."""
 
     def __init__(self) -> None:
         self.passes: dict[str, Any] = {}
@@ -62,11 +62,11 @@ class Bench:
 
     def hello(self, packages: Sequence[str]) -> dict[str, Any]:
         """Versions: Python's, NumPy's, and of the packages named."""
-        found = {}
+        versions = {}
         for package in packages:
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                found[package] = importlib.metadata.version(package)
-        return {"python": platform.python_version(), "numpy": np.__version__, "versions": found}
+                versions[package] = importlib.metadata.version(package)
+        return {"python": platform.python_version(), "numpy": np.__version__, "versions": versions}
 
     def prepare(self, source: str, arrays: str, layouts: Sequence[str], multiply_adds: int) -> dict[str, Any]:
         """Make everything ready, the compiler's work included; the limit is a matrix product with as many multiply-adds."""
@@ -85,11 +85,11 @@ class Bench:
         for run in self.runs.values():
             run()
         gc.collect()
-        gc.freeze()  # what is there to stay need not be looked through again and again
+        gc.freeze()  # lasting objects need not be traversed again and again
         return {"limit_flops": 2 * n**3, "compile_s": self.passes.get("compile_s")}
 
     def calibrate(self, seconds: float) -> dict[str, int]:
-        """How many passes of each kind take about so long, one at least."""
+        """How many passes of each kind take about this many seconds; at least one."""
         counts = {}
         for kind, run in self.runs.items():
             best = math.inf
@@ -101,7 +101,7 @@ class Bench:
         return counts
 
     def time(self, kind: str, passes: int) -> dict[str, float]:
-        """Seconds that one pass takes, on the average of so many."""
+        """Seconds per pass, averaged over a number of passes."""
         run, answer = self.runs[kind], None
         start = time.perf_counter()
         for _ in range(passes):
@@ -121,7 +121,7 @@ class Bench:
         return {"gradients": len(gradients)}
 
     def peak(self) -> dict[str, int]:
-        """Bytes that one pass holds at most beyond what it was given."""
+        """Bytes that one pass allocates at most, its arguments not included."""
         self.answer = None
         if "peak" in self.passes:
             return {"bytes": int(self.passes["peak"]())}
@@ -138,8 +138,8 @@ class Bench:
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
-    told = os.fdopen(os.dup(1), "w")
+    """Answer requests until the input ends."""
+    replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     bench = Bench()
     for line in sys.stdin:
@@ -150,8 +150,8 @@ def main() -> None:
             answer = {"missing": missing.name or str(missing)}
         except Exception as problem:
             answer = {"error": f"{type(problem).__name__}: {problem}"}
-        told.write(json.dumps(answer) + "\n")
-        told.flush()
+        replies.write(json.dumps(answer) + "\n")
+        replies.flush()
 
 
 if __name__ == "__main__":

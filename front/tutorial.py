@@ -23,7 +23,7 @@ NEEDS = {
     "the derivative of sin(2x) cos(x) exp(-x/3) at 10,000 points makes a picture": "matplotlib",
 }
 
-#: What a library does instead of what the tutorial promises.
+#: Where a library does something else than the tutorial promises.
 KNOWN_DIVERGENCES = {
     ("mygrad", "backward on a constant does nothing at all, to other results neither"): (
         "it clears the graph above the constant, so that another result of the same variable raises InvalidBackprop"
@@ -458,7 +458,7 @@ def library(name: str) -> ModuleType | None:
 
 
 def lacking(lib: ModuleType, section: str) -> str:
-    """What a section needs and is missing; "" if nothing is."""
+    """The requirement of a section that is missing; "" if none is."""
     need = NEEDS.get(section, "")
     if need == "nnet":
         return "" if hasattr(lib, "nnet") else f"{lib.__name__} has no nnet"

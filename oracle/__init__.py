@@ -1,4 +1,4 @@
-"""What is true, and whether an answer is right."""
+"""The truth about a program, and whether an answer is right."""
 
 if __name__ != "adjudge.oracle":  # found from the checkout's root, where this is only a folder
     raise ImportError(f"{__name__!r} is a folder of a checkout: the package is adjudge.oracle")

@@ -1,4 +1,4 @@
-"""Accuracy: by how many units in the last place gradients are off, where, and how small a fault would have been seen."""
+"""Accuracy: how many units in the last place gradients are off, where, and the smallest fault that would have been seen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .reference import OPS
 
 __all__ = ["Accuracy", "accuracy"]
 
-#: Elements whose error is kept of one answer, the worst among them, where the op takes one operand elementwise.
+#: How many elements' errors are kept per answer, the worst among them, where the op takes one operand elementwise.
 POINTS = 4
 
 
@@ -28,12 +28,12 @@ class Accuracy:
     worst, median : float
         Errors of gradient elements in units in the last place.
     floor : float
-        The smallest relative error of one element that would have been beyond the allowance for certain, on top of the error
-        that the answer has: ``min((allowance + error) / |truth|)``.
+        The smallest relative error of one element that would certainly have exceeded the allowance, on top of the error that
+        the answer has: ``min((allowance + error) / |truth|)``.
     at : tuple of float
         The operands at the worst element, where the program is one elementwise op whose operands have one shape.
     points : tuple of pairs
-        Operand and error in units in the last place of some elements, where that op has one operand.
+        The operand and the error in units in the last place of some elements, where that op has one operand.
     """
 
     worst: float
@@ -50,8 +50,8 @@ def accuracy(judgement: Judgement) -> Accuracy | None:
     --------
     >>> import numpy as np
     >>> from adjudge import Program, judge
-    >>> found = accuracy(judge(Program.of([np.array([0.5, 25.0])], [("tanh", [0])]), "mirror"))
-    >>> found.worst <= 0.5, found.floor < 1e-14, len(found.points)
+    >>> measured = accuracy(judge(Program.of([np.array([0.5, 25.0])], [("tanh", [0])]), "mirror"))
+    >>> measured.worst <= 0.5, measured.floor < 1e-14, len(measured.points)
     (True, True, 2)
     """
     certificate = judgement.certificate

@@ -1,4 +1,4 @@
-"""Blame: which step of a failing program fails alone, fed with what the implementation itself computed."""
+"""Blame: the step of a failing program that fails alone, given the operands that the implementation itself computed."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Blame:
     op : str
         Its op, or "accumulation".
     alone : Question or None
-        The step as a question of its own; it fails as well, unless the note says otherwise.
+        The step as a question of its own; it fails too, unless the note says otherwise.
     note : str
         One sentence.
     alike : Finding or None
-        What stands against the step alone.
+        The finding against the step alone.
     """
 
     step: int | None
@@ -56,8 +56,8 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
     Each step gets the operands that the backend computed for it, and the exact cotangent of its value, rounded; for a finding
     of a directed mode also the exact tangents of its operands. The first step is to blame that alone has a finding of the same
     verdict, or a graver one about its numbers. Where none has, it is the first that alone fails in another way: a gradient of
-    the wrong shape makes others wrong. Where all are right, and the value is wrong or nothing comes back at all, it is the
-    step with which that begins: how an operand lies in memory, say, does not show in one alone.
+    the wrong shape makes others wrong. Where all are right, and the value is wrong or there is no answer at all, it is the
+    step with which that begins: the memory layout of an operand, for example, does not show in a step alone.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
     for number, step in enumerate(program.steps):
         operands = {a: values[a] for a in step.args}
         cotangent = cotangents[len(program.inputs) + number]
-        if cotangent is None and finding.verdict == "crash":  # nothing comes of the step, and yet it is computed
+        if cotangent is None and finding.verdict == "crash":  # nothing depends on the step, and yet it is computed
             cotangent = np.zeros(np.shape(values[len(program.inputs) + number]), question.cotangent.dtype)
         if cotangent is None or any(v is None for v in operands.values()):
             continue
@@ -110,9 +110,9 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
 
 
 def _alike(findings: Sequence[Finding], finding: Finding) -> Finding | None:
-    """What of a step's own findings explains a finding of the program: the same verdict, or a number that is worse.
+    """The finding about a step alone that explains one about the program: the same verdict, or a graver one about a number.
 
-    Of crashes it is only one in the same words.
+    A crash is explained only by one with the same message.
     """
     same = [f for f in findings if f.verdict == finding.verdict and (f.verdict != "crash" or f.reason == finding.reason)]
     worse = NUMBERS[: NUMBERS.index(finding.verdict)] if finding.verdict in NUMBERS else ()
@@ -120,7 +120,7 @@ def _alike(findings: Sequence[Finding], finding: Finding) -> Finding | None:
 
 
 def _beginning(question: Question, number: int, values: list[Any], cotangents: list[Any]) -> Question:
-    """The question as far as step `number`."""
+    """The question up to and including step `number`."""
     program = Program(question.program.inputs, question.program.steps[: number + 1])
     place = len(program.inputs) + number
     cotangent = (
@@ -159,7 +159,7 @@ def _cotangents(question: Question) -> list[Any]:
 
 
 def _tangents(question: Question) -> list[Any]:
-    """The exact tangent of every value along the question's directions; none where there is no telling."""
+    """The exact tangent of every value along the question's directions; an empty list where they are not known."""
     try:
         with s.taylor(256):
             return [s.to_float(slopes(x)) for x in push(question.program, question.directions)]

@@ -45,7 +45,7 @@ _radius = np.frompyfunc(arb.rad, 1, 1)
 
 @dataclass(frozen=True)
 class Model:
-    """What is assumed of an implementation's arithmetic.
+    """The arithmetic that an implementation is assumed to have.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Model:
 
     @cached_property
     def underflow(self) -> float:
-        """What a result near zero may lose absolutely: the smallest subnormal, or where those are flushed, the normal."""
+        """The absolute error of a result near zero: the smallest subnormal, or the smallest normal where those are flushed."""
         limits = float_type(self.dtype)
         return limits.smallest_normal if self.flush else limits.smallest_subnormal
 
@@ -74,7 +74,7 @@ class Model:
 
     @cached_property
     def sharp_bits(self) -> float:
-        """Balls of so many correct bits are sharp, for an allowance is never less than one unit in the last place."""
+        """The number of correct bits that makes a ball sharp, as an allowance is never less than one unit in the last place."""
         return SHARPNESS + 1 - math.log2(self.ulp)
 
     @property
@@ -83,13 +83,13 @@ class Model:
         return float_type(self.dtype).largest
 
     def lost_beside(self, smallest: float) -> float:
-        """What results may lose by underflow where no number is smaller than this: 0 where that is far from the range's end."""
+        """The absolute error by underflow where no number is smaller than this: 0 where that is far from the range's end."""
         return self.underflow if smallest * self.ulp < self.underflow * 2.0**SHARPNESS else 0.0
 
     def rounding(
         self, branches: s.Branches, underflow: float, order: int | None = None, matrices: s.Matrices | None = None
     ) -> AbstractContextManager[s.Branches]:
-        """Context: numbers that enclose every honest computation; with `order`, Taylor series of so many coefficients."""
+        """Context: numbers that enclose every honest computation; with `order`, Taylor series with that many coefficients."""
         return s.rounding_in(self.dtype, branches, self.unit, underflow, self.flush, order, matrices)
 
 
@@ -108,7 +108,7 @@ class Enclosure:
     nearest : ndarray
         The balls' midpoints in float64.
     allowance : ndarray
-        How far an honest answer may be from the truth: infinite where the working precision tells nothing.
+        How far an honest answer may be from the truth: infinite where the working precision leaves no digit.
     model : Model
         The arithmetic that the allowance assumes.
     """
@@ -120,12 +120,12 @@ class Enclosure:
 
     @cached_property
     def radius(self) -> np.ndarray:
-        """Bound on what the truth may differ from the midpoints."""
+        """Bound on the distance between the truth and the midpoints."""
         return s.to_float(_radius(np.asarray(self.balls)))
 
     @cached_property
     def residual(self) -> np.ndarray:
-        """What the midpoints are beyond `nearest`."""
+        """The midpoints less `nearest`."""
         with s.enclosing(LAST_BITS):
             return s.to_float(self.balls - s.lift(np.where(np.isfinite(self.nearest), self.nearest, 0.0)))
 
@@ -175,14 +175,14 @@ def flat(arrays: Sequence[Any]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true of a mode's answer.
+    """The truth about a mode's answer.
 
     Parameters
     ----------
     arrays : tuple of Enclosure or None
         One per array of the answer; None for constants. Empty where nothing is known.
     trouble : str
-        Why nothing is known; "" where something is.
+        Why nothing is known; "" otherwise.
     """
 
     arrays: tuple[Enclosure | None, ...]
@@ -191,7 +191,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is true of one question.
+    """The truth about one question.
 
     Parameters
     ----------
@@ -203,11 +203,11 @@ class Certificate:
     value : Enclosure or None
         None where the truth could not be found; then `trouble` says why.
     gradients : tuple
-        One `Enclosure` an input, None for constants. At a kink, of the first choice of branches.
+        One `Enclosure` per input, None for constants. At a kink, of the first choice of branches.
     choices : tuple of Certificate
-        At a kink one for every choice of branches at the tied comparisons. Empty elsewhere.
+        At a kink, one per choice of branches at the tied comparisons. Empty elsewhere.
     trouble : str
-        Why nothing can be said ("" where something can).
+        Why nothing is known; "" otherwise.
     """
 
     question: Question
@@ -218,9 +218,9 @@ class Certificate:
     choices: tuple[Certificate, ...] = ()
     trouble: str = ""
     branches: s.Branches = field(default_factory=s.Branches, repr=False)
-    #: The Taylor series that were run, by precision: empty it to run them again.
+    #: The Taylor series, by precision: empty it to compute them again.
     series_cache: dict[int, Any] = field(default_factory=dict, init=False, repr=False)
-    #: What is true in the directed modes, by what makes it: empty it to find it again.
+    #: The truth in the directed modes, by the function that computes the answer: empty it to compute it again.
     truths_cache: dict[Any, Truth] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -254,12 +254,12 @@ class Certificate:
 
     @property
     def cotangent(self) -> Any:
-        """The question's cotangent in the context that holds, as an implementation may take it."""
+        """The question's cotangent in the current context, as an implementation may round it."""
         return rounded_cotangent(self.question.cotangent, self.model, s.lift(self.question.cotangent))
 
     @property
     def blur(self) -> arb:
-        """A factor that a number is off by which is off by `LOSSY_ULPS` units in the last place."""
+        """The factor by which a number is off that is off by `LOSSY_ULPS` units in the last place."""
         return arb(1, LOSSY_ULPS * self.model.ulp)
 
     def rounding(self, order: int | None = None) -> AbstractContextManager[s.Branches]:
@@ -291,18 +291,18 @@ def certify(
     Parameters
     ----------
     question : Question or Program
-        With a program, `cotangent` says what is pulled back.
+        With a program, `cotangent` is what is pulled back.
     cotangent : array, optional
         Of the value's shape; ones if left out.
     unit : float, optional
         Unit roundoff of the implementation where it is not the dtype's own.
     flush : bool
-        The implementation rounds subnormal results to zero.
+        Whether the implementation rounds subnormal results to zero.
 
     Returns
     -------
     Certificate
-        Its `trouble` says why nothing is known, where nothing is.
+        Where nothing is known, its `trouble` says why.
 
     Examples
     --------
@@ -386,7 +386,7 @@ class _CertificateAttempts:
     def _ranges(
         self, values: list[Any], cotangents: list[Any], truths: list[Any], nearest: np.ndarray, branches: s.Branches
     ) -> str:
-        """Find the answers of all honest computations, once; or why there is no telling."""
+        """Find the answers of all honest computations, once; returns why they are not known, "" if they are."""
         program, model = self.question.program, self.model
         if not finite(truths if self.poles else truths[:1]):
             return "not differentiable here, or outside the domain"
@@ -409,12 +409,12 @@ class _CertificateAttempts:
 
 def _certify_branch(question: Question, model: Model, script: Sequence[int] = ()) -> Certificate:
     """The certificate for one script of branches at ties."""
-    found = s.at_rising_precision(_CertificateAttempts(question, model, script).attempt, FIRST_BITS, LAST_BITS)
-    return found or _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
+    certificate = s.at_rising_precision(_CertificateAttempts(question, model, script).attempt, FIRST_BITS, LAST_BITS)
+    return certificate or _unknown(question, model, f"balls of {LAST_BITS} bits do not decide")
 
 
 def rounded_cotangent(cotangent: np.ndarray, model: Model, exact: Any) -> Any:
-    """The cotangent, lifted, as an implementation may take it that works in a narrower dtype than the cotangent has."""
+    """The lifted cotangent, as an implementation may round it that works in a narrower dtype."""
     if cotangent.dtype == model.dtype:
         return exact
     with np.errstate(over="ignore"):
@@ -423,14 +423,14 @@ def rounded_cotangent(cotangent: np.ndarray, model: Model, exact: Any) -> Any:
 
 
 def span_of(floats: Sequence[np.ndarray], truths: Sequence[Any], between: Sequence[Any]) -> tuple[float, float]:
-    """The smallest (not exactly zero) and the largest magnitude that any step meets.
+    """The smallest magnitude that is not exactly zero, and the largest, over all steps.
 
     Parameters
     ----------
     floats : sequence of arrays
-        The midpoints of `truths`, and what the program is given.
+        The midpoints of `truths`, and the numbers that the program is given.
     truths, between : sequence of arrays
-        The balls that are answered, and all others (None where there are none).
+        The balls of the answer, and all others (None where there are none).
     """
     distinct = {id(x): x for x in between if x is not None}  # one array may be the cotangent of several values
     others = flat(list(distinct.values())) if distinct else np.empty(0, object)

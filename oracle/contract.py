@@ -1,4 +1,4 @@
-"""The contract: how a backend is asked, and what it must keep to whatever the numbers are."""
+"""The contract: how a backend is asked, and the rules that its answer must keep whatever the numbers are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ask_twice", "raised", "same", "unchanged"]
 
 
 def raised(problem: Exception, where: str, mode: str = "vjp") -> Finding:
-    """The finding that an exception is."""
+    """The finding that an exception amounts to."""
     lines = str(problem).strip().splitlines()
     if isinstance(problem, Unsupported) and lines:
         return Finding("unsupported", where, lines[0], mode=mode)
@@ -25,7 +25,7 @@ def raised(problem: Exception, where: str, mode: str = "vjp") -> Finding:
 
 
 def ask_twice(question: Question, backend: Backend) -> tuple[Answer, list[Finding]]:
-    """Two answers to the same question on fresh inputs; the first one, and what breaks the contract."""
+    """Ask the same question twice on fresh inputs; the first answer, and the findings that break the contract."""
     answers: list[list[np.ndarray]] = []
     findings: list[Finding] = []
     given = None

@@ -1,7 +1,7 @@
 """Float dtypes: the one place that knows their digits, their range, and what they are called.
 
 bfloat16 comes from `ml_dtypes`; NumPy does not count it among its own floats (its `kind` is "V"), and promotes it with few
-others. So everything here asks `is_float` for "is this a float", and `promoted` for "what do these give together".
+others. So the package calls `is_float` to ask whether a dtype is a float, and `promoted` for the dtype of a result.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FloatType:
 
     @property
     def name(self) -> str:
-        """As records have it."""
+        """Its name in records."""
         return str(self.dtype.name)
 
     @property
@@ -141,10 +141,10 @@ def narrowest(dtypes: Iterable[np.dtype]) -> np.dtype:
 
 
 def promoted(*given: Any) -> np.dtype:
-    """What NumPy gives for operands of these dtypes (numbers have no say in the precision).
+    """The dtype that NumPy gives to a result of operands of these dtypes (Python numbers do not affect the precision).
 
-    Where NumPy has no answer, which is so for bfloat16 beside wide integers and float16, it is what JAX and PyTorch give: the
-    float dtype beside an integer one, float32 for two that neither holds the other.
+    NumPy has no answer for bfloat16 with wide integers or float16. There it is the dtype that JAX and PyTorch give: the float
+    dtype with an integer one, and float32 for two floats of which neither can represent the other.
 
     Examples
     --------

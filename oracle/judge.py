@@ -1,4 +1,4 @@
-"""The judge: what an implementation says, against what is certified; the outcome is a verdict with its reasons."""
+"""The judge: compares an implementation's answer with the certificate, and returns a verdict with its reasons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["FAILING", "GRAVITY", "VERDICTS", "Finding", "Judgement", "certificat
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judge says of one answer: the gravest finding's verdict, and all findings.
+    """The judgement of one answer: the gravest finding's verdict, and all findings.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Judgement:
     worst_ulp : float
         The largest error of value and gradients, in units in the last place.
     gradients : tuple
-        What the backend gave, completed with zeros.
+        The backend's gradients, completed with zeros.
     modes : mapping
         For each directed mode that was asked the gravest finding, whatever it is.
     """
@@ -75,9 +75,9 @@ def judge(
     backend : Backend
         See `adjudge.oracle.protocol`.
     certificate : Certificate, optional
-        If it is known already.
+        Made if left out.
     modes : sequence of str
-        Which of `adjudge.oracle.modes.MODES` are asked; reverse mode always is.
+        The modes of `adjudge.oracle.modes.MODES` to ask for; reverse mode is always asked for.
     """
     backend = as_backend(backend)
     if certificate is None:
@@ -112,7 +112,7 @@ def _in_reverse(question: Question, backend: Backend, certificate: Certificate) 
 
 
 def _judged(question: Question, certificate: Certificate, answer: Answer, findings: list[Finding]) -> Judgement:
-    """The judgement of an answer, given what already stands against it."""
+    """The judgement of an answer, given the findings so far."""
     worst = 0.0
     gradients = _completed(question, answer.gradients)
     shapely = not any(f.verdict == "contract" and "shape" in f.reason for f in findings)
@@ -188,7 +188,7 @@ def _answered(
 
 
 def _broken(mode: Mode, question: Question, reply: Reply, inputs: Sequence[Any], cotangent: np.ndarray) -> Finding | None:
-    """What breaks the contract, if anything does."""
+    """The finding that breaks the contract, if there is one."""
     names, due = mode.places(question.program), mode.due(question, reply)
     if len(reply.arrays) != len(due):
         reason = f"{len(reply.arrays)} arrays for {len(due)} inputs: the shape of the answer is wrong"
@@ -214,7 +214,7 @@ def _broken(mode: Mode, question: Question, reply: Reply, inputs: Sequence[Any],
 
 
 def _value_beside(certificate: Certificate, mode: Mode, value: np.ndarray) -> list[Finding]:
-    """What stands against the value that comes along with a derivative, where it is another one than that of reverse mode."""
+    """Findings about the value that is returned with a derivative, where it differs from that of reverse mode."""
     truth, place = certificate.value, mode.places(certificate.question.program)[0]
     assert truth is not None
     if value.shape != truth.nearest.shape:
@@ -241,7 +241,7 @@ def _compared(
     settled: Mapping[int, Finding] | None = None,
     free: Mapping[int, np.ndarray] | None = None,
 ) -> tuple[list[Finding], float]:
-    """What stands against the numbers of an answer, and their largest error in units in the last place.
+    """Findings about the numbers of an answer, and their largest error in units in the last place.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def _compared(
 
 
 def _error(expected: Enclosure, got: np.ndarray, free: np.ndarray | None) -> np.ndarray:
-    """How far an array is off, but for the elements that need not be compared."""
+    """The error of an array, with 0 for the elements that need not be compared."""
     error = expected.error(got)
     return error if free is None else np.where(free, 0.0, error)
 

@@ -1,4 +1,4 @@
-"""Kinks: where exact ties leave a choice of branches, whose gradients span what Clarke's subdifferential lies in."""
+"""Kinks: exact ties leave a choice of branches, and the convex hull of their gradients contains Clarke's subdifferential."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Separation:
     slope : dict of int to ndarray
         The direction, by input.
     most : float
-        What no subgradient exceeds along it, allowances included.
+        The largest component of any subgradient along it, allowances included.
     """
 
     slope: Arrays
@@ -74,7 +74,7 @@ class Subdifferential:
         return {n: v.max(0) - v.min(0) > 2 * self.allowances[n].min(0) for n, v in self.vertices.items()}
 
     def shown(self, gradients: Sequence[Any]) -> Arrays:
-        """Of an implementation's gradients those that have the right shape."""
+        """Those of an implementation's gradients that have the right shape."""
         return {
             n: np.asarray(g)
             for n, g in enumerate(gradients)
@@ -82,10 +82,10 @@ class Subdifferential:
         }
 
     def findings(self, gradients: Sequence[Any]) -> dict[int, Finding]:
-        """What is wrong with the gradients where they are free, by input.
+        """Findings about the gradients where they are free, by input.
 
-        There each element must lie between the vertices, and all of them together in the vertices' convex hull, but for the
-        allowance; within what loss of digits explains they are lossy.
+        There each element must lie between the vertices, and all of them together in the vertices' convex hull, up to the
+        allowance; up to the bound of loss of digits they are lossy.
         """
         shown = self.shown(gradients)
         out = self._outside(shown, {n: room.max(0) for n, room in self.allowances.items()})
@@ -96,7 +96,7 @@ class Subdifferential:
         return out
 
     def _outside(self, shown: Arrays, rooms: Arrays) -> dict[int, Finding]:
-        """What lies outside the hull of the vertices by more than there is room."""
+        """Findings about gradients that lie outside the hull of the vertices by more than the room."""
         out: dict[int, Finding] = {}
         for n, g in shown.items():
             low, high, room = self.vertices[n].min(0), self.vertices[n].max(0), rooms[n]
@@ -116,7 +116,7 @@ class Subdifferential:
         return out
 
     def separation(self, shown: Arrays, rooms: Arrays | None = None) -> Separation | None:
-        """A direction that separates gradients from the hull of the vertices; None where they lie in it, but for the rooms.
+        """A direction that separates gradients from the hull of the vertices; None where they lie in it, up to the rooms.
 
         Parameters
         ----------

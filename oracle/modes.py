@@ -1,4 +1,4 @@
-"""Modes of differentiation, a row each: how a backend is asked, how the truth is made, and what loss of digits explains.
+"""Modes of differentiation, a row each: how a backend is asked, how the truth is found, and what loss of digits explains.
 
 The truth in reverse mode is the certificate itself. In the directed modes it is the first coefficient of Taylor series of balls
 along the question's directions: of the value for forward mode, where no derivative rule is involved, and of the reverse
@@ -26,20 +26,20 @@ from .series import FIRST_BITS, TOO_ROUGH, constants, directions_in_dtype, push,
 
 __all__ = ["DIRECTED", "MODES", "Mode", "Reply"]
 
-#: At so many elements of a tangent a loss of digits is looked into: those that are farthest beyond the allowance.
+#: The most elements of a tangent for which loss of digits is examined: those that are farthest beyond the allowance.
 MOST_LOSSY = 64
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a backend answers in some mode.
+    """The answer of a backend in some mode.
 
     Parameters
     ----------
     arrays : sequence
-        What the backend gave for each array of the mode's answer; None where it gave none.
+        Each array of the mode's answer; None where the backend gave none.
     value : array, optional
-        The value that comes along with them, where it is not among them.
+        The value that was returned with them, if it is not among them.
     """
 
     arrays: Sequence[Any]
@@ -56,17 +56,17 @@ class Mode:
     Parameters
     ----------
     name : str
-        As in a backend's functions, in records and in ledgers.
+        Its name among a backend's functions, in records and in ledgers.
     title : str
-        As in tables that people read.
+        Its name in tables that people read.
     places : callable
         ``places(program)`` names each array of the answer.
     ways : callable
-        ``ways(backend)`` gives the functions that answer, by how they do it ("" where there is one way only).
+        ``ways(backend)`` gives the functions that answer, by the way in which they compute it ("" where there is one way only).
     ask : callable
         ``ask(function, question, inputs, cotangent, tangents)`` gives the `Reply`.
     due : callable
-        ``due(question, reply)`` gives the shape and dtype that each array of the answer should have.
+        ``due(question, reply)`` gives the shape and dtype that each array of the answer must have.
     certify : callable
         ``certify(certificate)`` gives the `Truth`.
     lossy : callable
@@ -129,7 +129,7 @@ class _ModeAttempts:
 
     certificate: Certificate
     answered: Answered
-    smooth: bool  # whether slopes must be continuous, too
+    smooth: bool  # whether slopes must be continuous as well
     honest: list[Any] | None = None
 
     def attempt(self, bits: int) -> Truth | None:
@@ -154,7 +154,7 @@ class _ModeAttempts:
         return Truth(truths) if all(e.sharp for e in truths if e is not None) else None
 
     def _ranges(self, between: list[Any], answers: list[Any], branches: s.Branches, bits: int) -> str:
-        """Find what honest computations come to, once; or why there is no telling."""
+        """Find the answers of all honest computations, once; returns why they are not known, "" if they are."""
         certificate, model = self.certificate, self.certificate.model
         with s.enclosing(bits):
             wanted = [x for x in answers if x is not None]
@@ -178,7 +178,7 @@ class _ModeAttempts:
 
 
 def _along(answered: Answered, smooth: bool = False) -> Callable[[Certificate], Truth]:
-    """How the truth of a directed mode is made."""
+    """How the truth of a directed mode is found."""
 
     def certify(certificate: Certificate) -> Truth:
         if answered not in certificate.truths_cache:
@@ -211,9 +211,9 @@ def _lossy_tangent(certificate: Certificate, truth: Truth, errors: Sequence[np.n
 
     The principle is that of `Certificate.lossy`: every value may be off by a few units in the last place, and the formulas are
     those that textbooks have. Forward mode multiplies the same slopes as reverse mode does, in the other order, so an
-    element's bound is what comes of pulling that element back, and along the directions. Only the elements that are farthest
-    beyond the allowance are looked into, `MOST_LOSSY` of them; for the others the bound is infinite, so that they alone do not
-    make an answer wrong.
+    element's bound comes from pulling that element back and multiplying by the directions. Only the `MOST_LOSSY` elements that
+    are farthest beyond the allowance are examined; for the others the bound is infinite, so that they alone do not make an
+    answer wrong.
     """
     question, (tangent,), (error,) = certificate.question, truth.arrays, errors
     assert tangent is not None

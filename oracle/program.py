@@ -1,6 +1,6 @@
 """A program is a straight line of op applications over input arrays: plain data, JSON in, JSON out.
 
-Values are numbered: the inputs come first, then one value a step. A step names its operands by those numbers, so a value
+Values are numbered: the inputs come first, then one value per step. A step names its operands by those numbers, so a value
 that is used twice (fan-out) and an operand that is repeated (``x * x``) need nothing special. The last value is the output.
 """
 
@@ -39,7 +39,7 @@ class Input:
     constant : bool
         Whether no gradient is asked for it. Only float inputs can have gradients: others are always constant.
     kind : {"array", "number", "list"}
-        What the implementation is handed: an array (made a tensor of its own kind unless constant), or a constant
+        What is handed to the implementation: an array (made a tensor of its own kind unless constant), or a constant
         Python number or nested list.
     layout : str
         How the array lies in memory: one of "C", "F", "reversed" (negative strides), "strided", "broadcast" (zero strides
@@ -239,7 +239,7 @@ class Program:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What is asked of an implementation: a program, and the cotangent that its value's gradient is pulled back from.
+    """A question to an implementation: a program, and the cotangent that is pulled back from its value.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What adjudge asks of an implementation under test, and what it answers: a handful of plain functions.
+"""The interface of an implementation under test: a handful of plain functions, and their answers.
 
 A backend is any module (or object) that has
 
@@ -35,7 +35,7 @@ class Unsupported(Exception):
 
 @dataclass
 class Answer:
-    """What an implementation answers to one program.
+    """The answer of an implementation to one program.
 
     Parameters
     ----------
@@ -69,14 +69,14 @@ class Language:
     Parameters
     ----------
     title : str
-        What the library calls itself, in messages.
+        The name that the library calls itself by, for messages.
     imports : str
-        What imports the library; printed in every script.
+        The lines that import the library; printed in every script.
     helpers : str
         Functions, and imports, that templates use: those that a program needs are printed. A helper raises
         `NotImplementedError` where the library does not have what it is asked for.
     rooms : tuple of str
-        Where the library keeps functions of NumPy's names, such as ``("jnp",)``; the first that has an op's name has the op.
+        Where the library keeps functions with NumPy's names, such as ``("jnp",)``; the first that has an op's name has the op.
     step : str
         How an op is spelled that `spelling` does not have: ``{function}`` is what it is called in one of `rooms`, and ``{op}``
         its name, for a library that has every op.
@@ -107,16 +107,16 @@ class Language:
     parts : mapping of str to str
         Lines that several of these functions share: ``{program}`` on a line of its own stands for the part "program".
     passes : str
-        A function ``def passes({inputs}, cotangent):`` that prepares what is timed, see `adjudge.bench.worker`.
+        A function ``def passes({inputs}, cotangent):`` that prepares a timing, see `adjudge.bench.worker`.
     session : str
         For a process that asks many questions, after `imports`; may define ``use_cache(folder)`` and ``forget()``, which is
         called after every hundred questions.
     lacking : tuple of str
-        Ops that go by NumPy's name and are something else, or have no derivative.
+        Ops whose name in the library means something else than in NumPy, or that have no derivative there.
     unsupported : str
-        What is said of an op that the library lacks.
+        The message about an op that the library lacks.
     refusals : tuple of (str, str)
-        By which exceptions (a name, and words in the message) the library itself says that it does not have something, besides
+        Exceptions (a name, and words in the message) by which the library itself says that it lacks something, besides
         `NotImplementedError`.
     environment : mapping of str to str
         Environment variables that a process of adjudge's own has before it imports the library, unless the user has set them.
@@ -161,7 +161,7 @@ class Backend:
     Parameters
     ----------
     name : str
-        What to call it in reports.
+        Its name in reports.
     versions : callable
         Gives a dict of package name to version, the library under test first.
     vjp : Vjp
@@ -175,7 +175,7 @@ class Backend:
     dtypes : tuple of str
         Names of the float dtypes it computes in.
     supports : callable
-        Whether it has an op of this name. What it lacks it may also say by raising `Unsupported`.
+        Whether it has an op of this name. It may also raise `Unsupported` when asked.
     tensors : module, optional
         Has `Tensor`, `tensor` and functions with NumPy's names, where the library's arrays are tensors that remember how
         they were computed (`backward()`, `grad`, `null_grad()`, `constant`, views, updates in place): they are driven beside
@@ -187,7 +187,7 @@ class Backend:
     flushes_subnormals : bool
         Whether the library rounds subnormal results to zero.
     use_cache : callable
-        Told where the library may keep what it compiles, which a gate asks for again every time.
+        ``use_cache(folder)``: the library may keep there what it compiles, since a gate asks for the same every time.
     file : str
         Where the backend's source lies; "" where that is not known.
     language : Language
@@ -211,7 +211,7 @@ class Backend:
 
 
 class Implementation(Protocol):
-    """What a module or object must have to be a backend."""
+    """The attributes that make a module or object a backend."""
 
     name: str
 
@@ -224,7 +224,7 @@ class Implementation(Protocol):
         ...
 
 
-#: What a backend must have.
+#: The attributes that a backend must have.
 NEEDED = ("name", "versions", "vjp")
 
 

@@ -1,4 +1,4 @@
-"""A question's program on Taylor series of balls along its directions: no rule is involved in what comes of its value."""
+"""A question's program on Taylor series of balls along its directions: no derivative rule is involved."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = ["FIRST_BITS", "TOO_ROUGH", "constants", "directions_in_dtype", "push"
 
 #: Series lose more digits than balls do (a quotient of series cancels), so they start with more.
 FIRST_BITS = 192
-#: What more bits may mend: an open comparison, or a ball that contains 0 and leads a denominator (flint's ValueError).
+#: Exceptions that more bits may prevent: an open comparison; a ball that contains 0 and leads a denominator (ValueError).
 TOO_ROUGH = (s.Undecided, ValueError)
 
 Directions = Sequence[np.ndarray | None]
 
 
 def push(program: Program, directions: Directions) -> list[Any]:
-    """All values of a program as Taylor series along `directions`, in the context that holds.
+    """All values of a program as Taylor series along `directions`, in the current context.
 
     Parameters
     ----------
     program : Program
     directions : sequence of ndarray or None
-        One per input, of its shape; None for those that stay.
+        One per input, of its shape; None for those that are held fixed.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def push(program: Program, directions: Directions) -> list[Any]:
 
 
 def pushed(certificate: Certificate, bits: int) -> tuple[list[Any], s.Branches]:
-    """What `push` gives for a certificate's question at a precision, and the comparisons on the way; remembered."""
+    """The series that `push` gives for a certificate's question at a precision, and the comparisons on the way; cached."""
     cache: dict[int, tuple[list[Any], s.Branches]] = certificate.series_cache
     if bits not in cache:
         with s.taylor(bits) as branches:
@@ -51,7 +51,7 @@ def pushed(certificate: Certificate, bits: int) -> tuple[list[Any], s.Branches]:
 
 
 def directions_in_dtype(certificate: Certificate) -> list[np.ndarray | None] | None:
-    """The question's directions in the dtypes of the inputs; None where those do not hold them."""
+    """The question's directions in the dtypes of the inputs; None where those cannot represent them."""
     out: list[np.ndarray | None] = []
     for i, v in zip(certificate.question.program.inputs, certificate.question.directions, strict=True):
         out.append(None if v is None or i.constant else np.asarray(v).astype(i.data.dtype))

@@ -1,4 +1,4 @@
-"""Verdicts, and the findings that they rest on."""
+"""Verdicts, and the findings that they are based on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Finding:
     bits_lost : float
         log2 of the error in units in the last place.
     mode : str
-        The mode of differentiation that was asked: see `adjudge.oracle.modes`.
+        The mode of differentiation: see `adjudge.oracle.modes`.
     """
 
     verdict: str
@@ -62,5 +62,5 @@ class Finding:
 
 
 def gravest(findings: Iterable[Finding]) -> Finding | None:
-    """The finding that weighs most, the first of several that weigh the same."""
+    """The gravest finding, the first of several that are equally grave."""
     return min(findings, key=lambda finding: GRAVITY[finding.verdict], default=None)

@@ -1,1 +1,1 @@
-"""Functions that people bring, read as programs."""
+"""Readers of functions that users bring, as programs."""

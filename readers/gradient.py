@@ -143,7 +143,7 @@ class _Rounding:
     undecided: tuple[int, ...] = ()
 
     def attempt(self, bits: int) -> list[Any] | None:
-        """The gradients; None where balls of so many bits leave open how an element rounds."""
+        """The gradients; None where balls of this precision do not decide how an element rounds."""
         value, gradients, self.branches = _pulled_back(self.program, bits, self.script)
         if not s.finite(value).all():
             raise NotCertified(_where_it_breaks(self.program, bits) or "the value is not finite")
@@ -195,7 +195,7 @@ def _nearest(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if not mantissa:
             return 0.0
         last = max(exponent + abs(mantissa).bit_length() - 1 - places, lowest)
-        shift = min(last - exponent, abs(mantissa).bit_length() + 2)  # of so many bits, none is left
+        shift = min(last - exponent, abs(mantissa).bit_length() + 2)  # a longer shift would leave no bit either
         if shift > 0:
             whole, rest = divmod(abs(mantissa), 1 << shift)
             whole += 2 * rest > (1 << shift) or (2 * rest == (1 << shift) and whole % 2)
@@ -210,7 +210,7 @@ def _nearest(exact: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _where_it_breaks(program: Program, bits: int) -> str:
-    """The first step whose value, or else whose derivative, is not finite, and what stands there."""
+    """The first step whose value, or else whose derivative, is not finite, and its operands there."""
     with s.enclosing(bits):
         values = forward(program, [s.lift(i.data) for i in program.inputs])
         first = len(program.inputs)
@@ -237,7 +237,7 @@ def _first(mask: np.ndarray) -> tuple[int, ...]:
 
 
 def _operands(args: Sequence[int], values: Sequence[Any], broken: np.ndarray) -> str:
-    """What the operands are where a value is broken, if they have an element there."""
+    """The operands where a value is not finite, if they have an element there."""
     place = _first(broken)
     words = []
     for a in args:
@@ -260,7 +260,7 @@ def _answering(value: np.ndarray, gradients: Sequence[np.ndarray | None]) -> Bac
 
 
 def _witnesses(certificate: Certificate, finding: Finding) -> str:
-    """What is wrong with one element, and what each leg says it should be."""
+    """The error in one element, and the derivative that each leg finds there."""
     program = certificate.question.program
     n = next(n for n in range(len(program.inputs)) if finding.where.endswith(f" {letter(n)}"))
     at = finding.index
@@ -276,8 +276,8 @@ def _witnesses(certificate: Certificate, finding: Finding) -> str:
     np.asarray(along[n])[at] = 1.0
     asked = replace(certificate, question=replace(certificate.question, directions=tuple(along)))
     for witness in (taylor(asked), exact_differences(asked)):
-        rows[witness.leg] = witness.note if witness.stance == "abstains" else repr(witness.said)
-    return "\n".join([line, *(f"  {name:<12}{said}" for name, said in rows.items())])
+        rows[witness.leg] = witness.note if witness.stance == "abstains" else repr(witness.derivative)
+    return "\n".join([line, *(f"  {name:<12}{text}" for name, text in rows.items())])
 
 
 def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
@@ -295,8 +295,8 @@ def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
     Raises
     ------
     AssertionError
-        Where an element is farther from the truth than an honest computation in the arrays' dtypes can be, with what each leg
-        says of it.
+        Where an element is farther from the truth than an honest computation in the arrays' dtypes can be, with the derivative
+        that each leg finds.
     NotCertified
         Where nothing is known to check against.
 
@@ -340,6 +340,6 @@ def assert_gradient(f: Callable[..., Any], arrays: Any, got: Any) -> None:
         raise NotCertified(_where_it_breaks(program, FIRST_BITS) or certificate.trouble)
     with np.errstate(all="ignore"):
         judgement = judge(question, _answering(as_numpy(program), answers), certificate)
-    found = [x for x in judgement.findings if x.where != "value" and x.verdict not in ("undecided", "contract")]
-    if found:
-        raise AssertionError(_witnesses(certificate, found[0]))
+    wrong = [x for x in judgement.findings if x.where != "value" and x.verdict not in ("undecided", "contract")]
+    if wrong:
+        raise AssertionError(_witnesses(certificate, wrong[0]))

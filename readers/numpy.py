@@ -122,10 +122,10 @@ def program_of(out: Tensor, leaves: Sequence[Node]) -> Program:
 
 def _computed(end: Node) -> list[Node]:
     """The values that were computed on the way to one, in the order in which they were."""
-    found, stack = {end}, [end]
+    reached, stack = {end}, [end]
     while stack:
         for x in stack.pop().operands:
-            if type(x) is Node and x.op is not None and x not in found:
-                found.add(x)
+            if type(x) is Node and x.op is not None and x not in reached:
+                reached.add(x)
                 stack.append(x)
-    return sorted(found, key=lambda node: node.serial)
+    return sorted(reached, key=lambda node: node.serial)

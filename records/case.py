@@ -39,7 +39,7 @@ class WitnessRecord(FrozenModel):
     @classmethod
     def of(cls, witness: Witness) -> WitnessRecord:
         """What a witness says."""
-        return cls(leg=witness.leg, stance=witness.stance, derivative=witness.said, note=witness.note)
+        return cls(leg=witness.leg, stance=witness.stance, derivative=witness.derivative, note=witness.note)
 
 
 class Bound(FrozenModel):

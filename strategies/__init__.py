@@ -1,4 +1,4 @@
-"""What to ask: a catalogue of ops, strategies for arrays, programs and questions about them, and scripts of tensors."""
+"""Questions to ask: a catalogue of ops, strategies for arrays, programs and questions about them, and scripts of tensors."""
 
 from . import catalogue
 from .arrays import arrays

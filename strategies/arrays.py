@@ -62,7 +62,7 @@ def numbers(
     if domain.whole:
         grids: tuple[int, ...] = (1,)
     else:
-        distinct = span * _DECIMALS[0] <= 2**limits.significand  # too many decimals fall together when rounded to bfloat16
+        distinct = span * _DECIMALS[0] <= 2**limits.significand  # too many decimals coincide when rounded to bfloat16
         grids = _DYADICS if dyadic or not distinct or (dtype.itemsize < 8 and rng.integers(2)) else _DECIMALS
     grid, pool = _fine_enough(domain, grids, span, 2 * size)
     picked = pool[rng.choice(len(pool), size, replace=size > len(pool))]
@@ -77,7 +77,7 @@ def numbers(
 
 
 def _fine_enough(domain: Domain, grids: Sequence[int], span: int, least: int) -> tuple[int, np.ndarray]:
-    """The first of several grids, the coarsest first, with so many numbers of a domain, or the last; and its numbers."""
+    """The first of some grids, the coarsest first, on which a domain has at least `least` numbers, or the last; and those."""
     *coarse, finest = grids
     for grid in coarse:
         pool = domain.numbers(grid, span)
@@ -101,7 +101,7 @@ def override(
         The points to choose from.
     domains : sequence of Domain
     partner : ndarray, optional
-        What a tie ties with, of the shape of `data`. Without it, a tie is with another place of `data`.
+        The array that a tie is with, of the shape of `data`. Without it, a tie is with another place of `data`.
     """
     if not data.size or not is_float(data.dtype):
         return
@@ -166,7 +166,7 @@ def arrays(
     domain : str
         See `Domain`, for example ``"(0, inf)"``: overrides stay in it as well.
     specials : sequence of float or str
-        What overrides put in: numbers, "tie", "subnormal", "tiny", "huge".
+        The points that overrides put in: numbers, "tie", "subnormal", "tiny", "huge".
     layouts : sequence of str
         Layouts to draw from, the simplest first: "C", "F", "reversed", "strided", "broadcast", "read-only", "unaligned".
 

@@ -1,4 +1,4 @@
-"""The program builder: programs grow step by step on live values, so that nothing that is drawn is thrown away.
+"""The program builder: programs grow step by step on live values, so that no draw is rejected.
 
 While a program is drawn the reference runs beside it on floats: the values at hand decide what can come next.
 """
@@ -26,15 +26,15 @@ from .specs import ARRAYS, INTEGERS, OUT_ARRAYS, PLAIN, VARIABLES, InputSpec
 __all__ = ["ANY", "MOST_TIES", "NotApplicable", "ProgramBuilder", "Value", "holds"]
 
 ANY = Domain("(-inf, inf)")
-#: Exact ties of the inputs at most: each doubles the branches of the certificate.
+#: The most exact ties among the inputs: each doubles the branches of the certificate.
 MOST_TIES = 5
 #: Gradients beyond this share of the dtype's range are not asked for.
 _FARTHEST = 2.0**-20
 #: How often tamer numbers are taken from the seed if a step's value is too large, or the op is singular there.
 _ATTEMPTS = 8
-#: Beside thirty new inputs, how often the same operand is taken again, and how often an earlier value.
+#: How often the same operand is taken again, and how often an earlier value, for every thirty new inputs.
 _AGAIN, _EARLIER = 3, 20
-#: NumPy's keywords, once in twelve each.
+#: NumPy's keyword arguments, each used once in twelve times.
 _KEYWORDS = ("",) * 10 + ("where", "dtype")
 #: The elements of tangents.
 _DIRECTIONS = np.array([1.0, -1.0, 2.0, -2.0, 3.0, -3.0])
@@ -49,7 +49,7 @@ class Value:
     data : ndarray
         An input's numbers; a computed value in float64.
     dtype : dtype
-        What NumPy makes of it.
+        As NumPy promotes it.
     spec : InputSpec, optional
         For inputs.
     domains : list of Domain
@@ -78,7 +78,7 @@ class Value:
 
     @property
     def promotes_as(self) -> Any:
-        """What NumPy's promotion goes by: a Python number has no say in the precision."""
+        """The operand for NumPy's promotion: a Python number does not affect the precision."""
         return self.data.item() if self.spec is not None and self.spec.kind == "number" else self.dtype
 
     def suits(self, domain: Domain) -> bool:
@@ -126,7 +126,7 @@ class ProgramBuilder:
     steps: list[_BuiltStep] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Draw what does not depend on an op, so that shrinking can cut the first step out and keep its input."""
+        """Make the draws that do not depend on an op, so that shrinking can cut the first step out and keep its input."""
         self.dtype = simple_dtype(self.choices.sampled_from(self.dtypes))
         self.rng, self.codes = self.choices.entropy()
         self.shape_number, self.spec = self.choices.integer(len(SHAPES["any"])), self.choices.sampled_from(VARIABLES)
@@ -263,7 +263,7 @@ class ProgramBuilder:
             if out.data.size and self.rng.integers(4):
                 mask = self.rng.integers(0, 2, shape[self.rng.integers(0, len(shape) + 1) :]).astype(bool)
                 params["where"] = mask.tolist()
-                for v in new:  # what the mask hides may lie outside the domain
+                for v in new:  # elements outside the mask may lie outside the domain
                     if v.data.shape == shape and is_float(v.dtype) and not v.domains[0].whole and self.rng.integers(2):
                         hidden = np.array([0.0, -1.0, 2.0, 1.0])[self.rng.integers(0, 4, shape)]
                         v.data = np.where(np.broadcast_to(mask, shape), v.data, hidden).astype(v.dtype)
@@ -271,7 +271,7 @@ class ProgramBuilder:
             new.append(out)
 
     def _evaluate(self, row: Row, operands: list[Value], params: dict[str, Any]) -> np.ndarray | None:
-        """What the step computes; None if that is too large, or if the op is singular or ties too often there."""
+        """The value of a step; None if it is too large, or if the op is singular or ties too often there."""
         if any(not d.contains(v.data) for v in operands for d in v.domains[1:]):
             return None
         data = [v.as_reference_sees_it for v in operands]

@@ -35,7 +35,7 @@ class Choices:
     Parameters
     ----------
     draw : callable
-        What ``st.composite`` passes to its function. A choice shrinks towards the first entry of its table.
+        The argument that ``st.composite`` passes to its function. A choice shrinks towards the first entry of its table.
     """
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:

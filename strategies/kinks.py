@@ -90,7 +90,7 @@ class KinkRow:
         The expression and the point.
     program : Program
     subgradients : str
-        What may be chosen: the Clarke subdifferential, or the derivative if there is one.
+        The gradients that may be chosen: the Clarke subdifferential, or the derivative if there is one.
     holds : callable, optional
         ``holds(gradient) -> bool``: whether a gradient is one of those. If it is left out, the certificate decides.
     """

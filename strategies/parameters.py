@@ -243,7 +243,7 @@ def encoded_index(choices: Choices, shape: Shape) -> dict[str, Any]:
 
 # -- networks ----------------------------------------------------------------------------------------------------------------
 
-# What operands are compared with (bounds, margins, hinges) is exact in every float dtype: rounding would move the ties.
+# Numbers that operands are compared with (bounds, margins, hinges) are exact in every float dtype: rounding would move ties.
 _SLOPES = (0.1, 0.01, 0.5, 0, 2, 1, -0.25)
 _BOUNDS = ((-1, 1), (-2, 0.5), (0, 6), (-0.25, 0.25), (1, 3), (-4, -1.5))
 
@@ -306,7 +306,7 @@ def convolution(choices: Choices, shape: Shape) -> tuple[Shape, dict[str, Any]] 
 
 # -- einsum ----------------------------------------------------------------------------------------------------------------
 
-#: What people write, and what is easily got wrong: traces, diagonals, ellipses, implicit and reordered outputs, outer products.
+#: Subscripts that are common or error-prone: traces, diagonals, ellipses, implicit and reordered outputs, outer products.
 CALLS: tuple[str, ...] = (
     "i,i", "ij->ji", "ii", "ii->i", "ij->", "ij->i", "ji", "...->...", "ijk->kij", "iij->j", "iii->i", "iji->ij", "...ii->...i",
     "...ij->...ji", "i...->...", "i,i->i", "i,j->ij", "i,j->ji", "ij,j", "ij,jk", "ij,jk->ik", "ij,kj->ki", "ij,ij->",

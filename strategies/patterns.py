@@ -21,7 +21,7 @@ __all__ = [
     "SEQUENCE", "STACK", "TERNARY", "UNARY", "UPDATE", "WEIGHTED",
 ]  # fmt: skip
 
-#: One question in so many about `matmul`, `einsum` or `conv_nd` is large enough for a library's fast path.
+#: One question in this many about `matmul`, `einsum` or `conv_nd` is large enough for a library's fast path.
 LARGE_ONCE_IN = 20
 
 
@@ -121,7 +121,7 @@ def _stack(b: ProgramBuilder, row: Row, base: Value | None) -> Call:
 
 
 def _assignment(b: ProgramBuilder, row: Row, base: Value | None) -> Call:
-    """An array, and what is written into the part of it that an index selects."""
+    """An array, and a value that is written into the part of it that an index selects."""
     (domain, *_), _ = b.roles(row, base)
     main = b.main_operand(row, domain, base)
     params = row.params(b.choices, main.data.shape)

@@ -88,7 +88,7 @@ def programs(
     max_steps: int = 6,
     allow: Collection[str] | None = None,
 ) -> st.SearchStrategy[Program]:
-    """Programs with their data, for tests of one's own; the parameters are those of `questions`."""
+    """Programs with their data, for a user's own tests; the parameters are those of `questions`."""
     return questions(op, dtypes, max_steps, allow).map(lambda question: question.program)
 
 

@@ -34,7 +34,7 @@ class Pattern:
         ``call(builder, row, base)`` draws operands and parameters. `base` is the value that the step continues from, or None
         for a step on new inputs. Raises `NotApplicable` if the op cannot continue from it.
     dtype : callable
-        ``dtype(operands)``: what NumPy makes of them.
+        ``dtype(operands)``: the dtype that NumPy gives the value.
     unary : bool
         Whether there is one operand only. The others are drawn more often, because values meet there.
     """
@@ -46,7 +46,7 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Row:
-    """What may be asked about one op.
+    """One op of the catalogue: everything that questions about it depend on.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Row:
     also : tuple of str
         Domains that may be drawn instead of `domains`.
     value : str
-        Domain of the value, for an op that is singular where its value is 0, say.
+        Domain of the value, for example of an op that is singular where its value is 0.
     """
 
     op: str

@@ -1,4 +1,4 @@
-"""Rules: what can be written in a script of tensors, as lines of Python with holes, and which operands fit.
+"""Rules: the lines of Python that a script of tensors can have, with holes, and the operands that fit.
 
 All numbers in a script are small dyadic ones, and the bits that they could need are counted beforehand (`BITS`), so that every
 sum and product on the way is exact in any order.
@@ -46,7 +46,7 @@ BITS: dict[str, Callable[[int, int, int], int]] = {
 
 
 def result_shape(a: np.ndarray, b: np.ndarray) -> tuple[int, ...] | None:
-    """What two arrays broadcast to; None if they do not."""
+    """The shape that two arrays broadcast to; None if they do not."""
     try:
         return np.broadcast_shapes(a.shape, b.shape)
     except ValueError:

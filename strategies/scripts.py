@@ -31,7 +31,7 @@ __all__ = ["LINES", "Draft", "drive", "machine"]
 LINES = 25
 #: How many times as often a row's own rules are drawn.
 FOCUS = 3
-#: The names of rules; what matters most is drawn twice as often.
+#: The names of rules; the most important ones are drawn twice as often.
 NAMES = (*dict.fromkeys(r.name for r in RULES), "view", "update", "backward")
 #: Bits of float64's significand: no other dtype is taken to be more exact.
 EXACT_BITS = float_type("float64").significand
@@ -76,11 +76,11 @@ class Exact:
 
     def __init__(self, lockstep: Lockstep) -> None:
         self.lockstep = lockstep
-        #: By name: what is needed, see `BITS`, and the precision of the narrowest dtype on the way.
+        #: By name: the bits that are needed, see `BITS`, and the precision of the narrowest dtype on the way.
         self.bits: dict[str, tuple[int, int]] = {}
 
     def run(self, line: str, bits: int) -> None:
-        """Run a line whose result needs so many bits."""
+        """Run a line, given the bits that its result needs."""
         lockstep = self.lockstep
         read, bound = names_in(line)
         limit = min((self.bits[n][1] for n in read & self.bits.keys()), default=EXACT_BITS)
@@ -211,11 +211,11 @@ class Draft:
         wanted = self.precious() or not self.draw(st.sampled_from([False] * 15 + [True]))
         first, fits = self.first, FITS[self.rule.fits]
         suitable = [n for n in self.operands() if fits(first, self.value(n)) is wanted and not _too_large(first, self.value(n))]
-        graded = self.graded()  # a refused call, too, may null their gradients
+        graded = self.graded()  # a refused call may null their gradients as well
         return suitable if wanted else [n for n in suitable if n not in graded and result_shape(first, self.value(n)) is None]
 
     def precious(self) -> bool:
-        """Whether a refused call could null a gradient: of what it should update, or of anything that it should pass."""
+        """Whether a refused call could null a gradient: of its target, or of any operand."""
         if self.rule.name not in (UPDATE, BACKWARD):
             return False
         near = self.lockstep.sharing(self.texts["a"]) if self.rule.name == UPDATE else self.lockstep.names(TENSORS)
@@ -229,12 +229,12 @@ class Draft:
         return [repr(np.array(drawn, float).reshape(shape).tolist())]
 
     def shape(self) -> list[str]:
-        """A shape with as many elements."""
+        """A shape with the same number of elements."""
         n = self.first.size
         return ["-1", f"({n}, 1)", f"(1, {n})", *(["()"] if n == 1 else []), *([f"(2, {n // 2})"] if n % 2 == 0 else [])]
 
     def models(self) -> list[str]:
-        """What a ``*_like`` function is given; none of the constants, since libraries differ in what becomes of these."""
+        """An operand for a ``*_like`` function; not a constant, since libraries differ in their treatment of these."""
         return [*self.lockstep.names(ARRAYS), *self.tensors(lambda n, x: not x.constant)]
 
     def descending(self) -> list[str]:
@@ -247,7 +247,7 @@ class Draft:
         return self.tensors(lambda n, x: x.grad is not None)
 
 
-#: What a hole can be filled with, in the order in which holes are filled.
+#: How each hole is filled, in the order in which holes are filled.
 HOLES: dict[str, Callable[[Draft], Iterable[str]]] = {
     "a": Draft.a,
     "index": lambda d: [i for i in INDICES if _region(i, d.first.shape) is not None],
@@ -357,7 +357,7 @@ def drive(
     on_end : callable
         See `machine`. What it raises is raised here, after the smallest script for which it does.
     scripts : int
-        How many.
+        The number of scripts.
     start : int
         The seed.
     row : str, optional

@@ -20,7 +20,7 @@ _ORDINARY: tuple[Shape, ...] = ((), (1,), (2,), (3,), (4,), (2, 2), (2, 3), (3, 
 _ONES: tuple[Shape, ...] = ((1, 1), (1, 3), (3, 1), (1, 2, 1), (2, 1, 3), (2, 2, 1))
 _EMPTY: tuple[Shape, ...] = ((0,), (2, 0), (0, 3), (1, 0, 2))
 
-#: What an op can require of its operand's shape.
+#: The requirements that an op can have of its operand's shape.
 KINDS: dict[str, Callable[[Shape], bool]] = {
     "any": lambda shape: True,
     "not empty": lambda shape: 0 not in shape,

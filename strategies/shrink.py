@@ -1,4 +1,4 @@
-"""Smaller questions that fail alike: after Hypothesis has shrunk its draws, single elements and round numbers are tried."""
+"""Smaller questions that fail alike: after Hypothesis has shrunk its draws, single elements and rounder numbers are tried."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["shrink"]
 
 #: The most questions that are asked.
 PATIENCE = 300
-#: What a candidate raises that is no program: shapes that do not fit, an index out of range, a point outside an op's domain.
+#: Errors of candidates that are not programs: shapes that do not fit, an index out of range, a point outside a domain.
 _NO_PROGRAM = (ValueError, IndexError)
 
 

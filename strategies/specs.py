@@ -1,4 +1,4 @@
-"""What an input can be beside its numbers: constant or not, an array or a Python number, in which dtype and memory layout."""
+"""Properties of an input besides its numbers: constant or not, an array or a Python number, its dtype and memory layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What an implementation is given for one input, and how that lies in memory.
+    """The kind of object that an implementation is given for one input, and its memory layout.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class InputSpec:
     dtype: str = ""
 
 
-# Tables to draw from, the simplest entry first; what is repeated is drawn more often.
+# Tables to draw from, the simplest entry first; entries that are repeated are drawn more often.
 
 PLAIN = InputSpec()
 _CONSTANT = InputSpec(constant=True)

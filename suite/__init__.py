@@ -1,1 +1,1 @@
-"""One run: what is asked, judged and recorded; the one search loop, over many processes."""
+"""Runs: settings, tasks, the one search loop, and the records that it emits, over many processes."""

@@ -1,4 +1,4 @@
-"""One question, judged by every leg: what the search does again and again, and what `replay` and `explain` do once."""
+"""One question, judged by every leg: the search does this for every question, `replay` and `explain` do it once."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ __all__ = ["Examiner", "Outcome", "cache_folder", "facts", "judge", "opinion_for
 
 @dataclass
 class Outcome:
-    """One judged question, with everything that was found out about it.
+    """One judged question, with everything that is known about it.
 
     Parameters
     ----------
     judgement : Judgement
     witnesses : list of Witness
-        What each leg that was asked says.
+        The testimony of each leg that was asked.
     blamed : Blame, optional
-        The step to blame, where something stands against the answer.
+        The step to blame, where there is a finding.
     known : list of str
         Ledger entries that explain findings.
     news : Finding, optional
         The gravest finding that no ledger entry explains.
     seconds : float
-        What judging took.
+        The time that judging took.
     """
 
     judgement: Judgement
@@ -63,7 +63,7 @@ class Outcome:
 
     @property
     def signature(self) -> tuple[str, str, str] | None:
-        """What makes two new failures the same one; None for all else."""
+        """Equal for new failures that count as the same; None for everything else."""
         if self.news is None or self.disagreement:
             return None
         return self.news.verdict, self.blamed.op if self.blamed else "", self.news.where.split(" ")[0]
@@ -87,7 +87,7 @@ class Examiner:
         self.backend.use_cache((cache_folder() / self.backend.name).absolute())
         chosen = [LEGS[name] for name in LEGS if name in settings.legs]
         self.opinions = {leg.name: opinion_for(leg, self.backend.name) for leg in chosen}
-        #: The legs that judge: those that were asked for and whose library, if they need one, is here.
+        #: The legs that judge: those that were asked for, and whose library, if they need one, is installed.
         self.legs = [leg for leg in chosen if not leg.library or self.opinions[leg.name] is not None]
 
     def examine(self, question: Question, wanted: Iterable[Leg] = ()) -> Outcome:
@@ -97,7 +97,7 @@ class Examiner:
         ----------
         question : Question
         wanted : iterable of Leg
-            The legs to ask beside those that are asked every question; all certified ones are asked of a failure.
+            The legs to ask besides those that are asked every question; a failure is put to all certified ones.
         """
         start = time.perf_counter()
         certificate = certificate_for(question, self.backend)
@@ -138,7 +138,7 @@ class Examiner:
 
 
 def cache_folder() -> Path:
-    """The folder `.adjudge`, which ignores itself in git; where it cannot be, one for this process alone."""
+    """The folder `.adjudge`, which git ignores; if it cannot be made, a folder for this process alone."""
     folder = Path(".adjudge")
     try:
         folder.mkdir(exist_ok=True)
@@ -159,7 +159,7 @@ def _temporary_folder() -> Path:
 
 @cache
 def opinion_for(leg: Leg, judged: str) -> Opinion | None:
-    """The library that a leg calls in, with its ledger; None where it is what is judged, or is not installed."""
+    """The library that a leg calls in, with its ledger; None where it is itself judged, or is not installed."""
     if not leg.library or judged == leg.library:
         return None
     try:
@@ -180,9 +180,9 @@ def opinion_for(leg: Leg, judged: str) -> Opinion | None:
 
 
 def facts(judgement: Judgement, blamed: Blame, finding: Finding) -> Facts:
-    """What a ledger's conditions may look at: facts of the failure and of the blamed step's operands."""
+    """The facts that a ledger's conditions may refer to: of the failure, and of the blamed step's operands."""
     question = blamed.alone or judgement.question
-    # A ledger knows what stands against the step alone, where that is graver than what came of it.
+    # A ledger describes the finding about the step alone, where that is graver than the one about the program.
     finding = blamed.alike if blamed.alike is not None and blamed.alike.verdict != finding.verdict else finding
     step = question.program.steps[-1]
     operands = [question.program.inputs[a].data for a in step.args if a < len(question.program.inputs)]
@@ -229,7 +229,7 @@ def judge(program: Program | Question, backend: Any, cotangent: Any = None) -> J
     ----------
     program : Program or Question
     backend : str or Backend
-        What `adjudge.backends.load` takes, or what it gives.
+        A backend, or its name as for `adjudge.backends.load`.
     cotangent : array, optional
         Of the shape of the program's value; ones if left out.
 
@@ -245,7 +245,7 @@ def judge(program: Program | Question, backend: Any, cotangent: Any = None) -> J
 
 
 def witnesses(judgement: Judgement, backend: Backend) -> list[Witness]:
-    """What every leg says of one question, the backend last."""
+    """The testimony of every leg on one question, and the backend's last."""
     certificate = judgement.certificate
     if not certificate.decided:
         return [Witness("balls", "abstains", note=certificate.trouble)]
@@ -258,12 +258,12 @@ def witnesses(judgement: Judgement, backend: Backend) -> list[Witness]:
             out.append(witness)
     worst = judgement.worst
     stance = "disagrees" if judgement.failed else "abstains" if judgement.verdict in ("undecided", "unsupported") else "agrees"
-    said = _along(judgement, judgement.gradients) if judgement.gradients else float("nan")
-    return [*out, Witness(backend.name, stance, said, f"{worst.where}: {worst.reason}" if worst else "")]
+    derivative = _along(judgement, judgement.gradients) if judgement.gradients else float("nan")
+    return [*out, Witness(backend.name, stance, derivative, f"{worst.where}: {worst.reason}" if worst else "")]
 
 
 def _along(judgement: Judgement, gradients: Any) -> float:
-    """The derivative along the question's directions that some gradients give."""
+    """The derivative along the question's directions, from some gradients."""
     total = 0.0
     for g, v in zip(gradients, judgement.question.directions, strict=True):
         if g is not None and v is not None and np.shape(g) == np.shape(v):

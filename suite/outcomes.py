@@ -1,4 +1,4 @@
-"""What a run records: every record that the search and the run around it emit is made here."""
+"""The records of a run: every record that the search and the run around it emit is made here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 def header(examiner: Examiner) -> CheckRun:
-    """What a run begins with."""
+    """The header of a run."""
     settings, backend = examiner.settings, examiner.backend
     return CheckRun(
         backend=backend.name, versions=backend.versions(), profile=settings.profile, seed=settings.seed,
@@ -48,7 +48,7 @@ def header(examiner: Examiner) -> CheckRun:
 
 
 def outcome(task: Task, number: int, judged: Outcome) -> OutcomeRecord:
-    """What came of one question."""
+    """The outcome of one question."""
     judgement, worst = judged.judgement, judged.news or judged.judgement.worst
     verdict = worst.verdict if worst is not None else judgement.verdict
     if judgement.failed and judged.disagreement:
@@ -69,7 +69,7 @@ def outcome(task: Task, number: int, judged: Outcome) -> OutcomeRecord:
 
 
 def unsupported(task: Task, reason: str) -> OutcomeRecord:
-    """A row of which the backend has nothing."""
+    """The outcome of a row that the backend does not have."""
     family_ = family(task.op)
     return OutcomeRecord(op=task.op, family=family_, dtype=task.dtype, verdict="unsupported", where="program", reason=reason)
 
@@ -85,7 +85,7 @@ def disagreement(task: Task, judged: Outcome, examiner: Examiner) -> Disagreemen
 
 
 def _case(judged: Outcome, examiner: Examiner) -> Case:
-    """All that is needed to ask a question again, and how the answer was judged."""
+    """Everything that is needed to ask a question again, and how the answer was judged."""
     backend = examiner.backend
     return Case.of(
         judged.judgement, backend.name, backend.versions(), finding=judged.news,
@@ -97,7 +97,7 @@ def _case(judged: Outcome, examiner: Examiner) -> Case:
 
 
 def ledger(examiner: Examiner) -> Iterator[LedgerRecord]:
-    """Replay the stored case of every ledger entry that applies to this version: only that tells whether it is fixed."""
+    """Replay the stored case of every ledger entry that applies to this version: only that shows whether it is fixed."""
     ops, backend = examiner.settings.ops, examiner.backend
     for entry in examiner.ledger.applying(examiner.version):
         if ops and not set(entry.question.program.ops) & set(ops):
@@ -131,12 +131,12 @@ def ledger(examiner: Examiner) -> Iterator[LedgerRecord]:
         )  # fmt: skip
 
 
-#: The row that a known divergence is reported in, by what its last line does.
+#: The row that a known divergence is reported in, by the act of its last line.
 ROW_OF = {"bind": 1, "tell": 1, "update": 3, "write": 3, "backward": 4, "null": 4, "forget": 4}
 
 
 def kinks(examiner: Examiner) -> Iterator[KinkRecord]:
-    """What the backend picks at each kink of the table, of those about the ops that are asked about."""
+    """The gradient that the backend picks at each kink of the table, for the ops that are asked about."""
     ops, supports = selected(examiner.settings.ops), examiner.backend.supports
     for row in KINK_TABLE:
         if not set(row.program.ops) <= set(ops):
@@ -160,7 +160,7 @@ def kinks(examiner: Examiner) -> Iterator[KinkRecord]:
 def script_outcome(
     task: Task, number: int, divergence: Divergence | None, lines: int, ms: float, known: str | None
 ) -> OutcomeRecord:
-    """What came of one script."""
+    """The outcome of one script."""
     row = OutcomeRecord(
         op=task.op, family=family(task.op), dtype=task.dtype, verdict="correct", steps=lines, ms=ms, number=number, known=known
     )

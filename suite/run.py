@@ -1,4 +1,4 @@
-"""A run: tasks spread over processes, and everything they record."""
+"""A run: tasks spread over processes, and their records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .tasks import Task, selected, tasks
 
 __all__ = ["check", "run"]
 
-#: A run that explores stops after this many seconds unless told otherwise.
+#: A run that explores stops after this many seconds by default.
 EXPLORING_SECONDS = 3600.0
 
 
@@ -34,7 +34,7 @@ def check(backend: str, **asked: Any) -> Summary:
     Parameters
     ----------
     backend : str
-        As `adjudge.backends.load` takes it.
+        As for `adjudge.backends.load`.
     **asked
         Further fields of `Settings`: `profile`, `ops`, `dtypes`, `seed`, `max_time`, `jobs`, `legs`, `ledger`, `strict`.
 
@@ -146,7 +146,7 @@ def _perform_all(every: list[Task], examiner: Examiner, emit: Emit, deadline: fl
 
 
 def _drain(records: Any, emit: Emit) -> int:
-    """Pass on what has come, and return how many records that was."""
+    """Pass on the records that have arrived, and return how many there were."""
     received = 0
     while True:
         try:

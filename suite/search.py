@@ -1,7 +1,7 @@
-"""The one search: draw, judge, record; what fails in a new way is shrunk, recorded at its smallest, and the search goes on.
+"""The one search: draw, judge, record; a new failure is shrunk and recorded at its smallest, and the search continues.
 
-What is searched, programs or scripts of tensors, is a `Subject`. Each round is one Hypothesis run. A new failure is raised
-within it, so that Hypothesis shrinks it; the next round looks for others with what is left of the examples.
+A `Subject` is searched: programs, or scripts of tensors. Each round is one Hypothesis run. A new failure is raised within it,
+so that Hypothesis shrinks it; the next round looks for others with the remaining examples.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Emit = Callable[[Record], None]
 
 
 class Subject(Protocol[Item, Outcome]):
-    """What is searched."""
+    """Things that can be drawn, judged and recorded."""
 
     def draw(self, seed: int, examples: int, ask: Callable[[Item], None], /) -> None:
-        """Draw so many examples from a seed, and ask each; what `ask` raises is shrunk by Hypothesis."""
+        """Draw some examples from a seed, and ask each; Hypothesis shrinks one for which `ask` raises."""
         ...
 
     def examine(self, item: Item, number: int | None, /) -> Outcome:
@@ -36,11 +36,11 @@ class Subject(Protocol[Item, Outcome]):
         ...
 
     def signature(self, outcome: Outcome, /) -> Hashable | None:
-        """What makes two new failures the same one; None for all else."""
+        """Equal for new failures that count as the same; None for everything else."""
         ...
 
     def records(self, outcome: Outcome, number: int, /) -> Iterable[Record]:
-        """What is recorded of an outcome."""
+        """The records of an outcome."""
         ...
 
     def failure(self, smallest: Outcome, signature: Hashable, number: int, /) -> Record:
@@ -78,7 +78,7 @@ class _Round(Generic[Item, Outcome]):
         self.smallest: Outcome | None = None
 
     def ask(self, item: Item) -> None:
-        """Judge and record an example; once a new failure is known, only keep what fails like it."""
+        """Judge and record an example; once a new failure is known, only keep examples that fail like it."""
         if time.time() >= self.deadline:
             return
         if self.signature is not None:
@@ -100,14 +100,14 @@ class _Round(Generic[Item, Outcome]):
 
 
 def search(subject: Subject[Item, Outcome], examples: int, seed: int, emit: Emit, deadline: float = float("inf")) -> None:
-    """Ask so many examples, record every outcome, and shrink every new failure.
+    """Ask a number of examples, record every outcome, and shrink every new failure.
 
     Parameters
     ----------
     subject : Subject
     examples : int
     seed : int
-        What to draw from; each further round draws from the next.
+        For the first round; each further round draws from the next seed.
     emit : Emit
     deadline : float
         The time after which no more is asked.

@@ -1,4 +1,4 @@
-"""What the suite can see: every seeded fault put to every op of the catalogue, and the table that reports show.
+"""The sensitivity of the suite: every seeded fault put to every op of the catalogue, and the table that reports show.
 
 ``python -m adjudge.suite.sensitivity FILE`` measures all of it and writes the table.
 """
@@ -64,7 +64,7 @@ def rejected(fault: Fault, op: str) -> int | None:
 
 
 def applicable(fault: Fault, op: str) -> bool:
-    """Whether a fault in an op changes anything that somebody could see in these questions."""
+    """Whether a fault in an op changes the answer to any of these questions."""
     if fault.change is not None:
         return any(_moved(question, fault) for question in drawn(op))
     test = _VISIBLE.get(fault.name)
@@ -72,7 +72,7 @@ def applicable(fault: Fault, op: str) -> bool:
 
 
 def _moved(question: Question, fault: Fault) -> bool:
-    """Whether a derivative in a directed mode is another one after the change, beyond what rounding explains."""
+    """Whether a change alters a derivative in a directed mode by more than rounding explains."""
     certificate = certify(question)
     mode = MODES[fault.mode]
     truth = mode.certify(certificate)
@@ -108,7 +108,7 @@ def _broadcasts(question: Question, op: str) -> bool:
 
 
 def _uneven(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Question, str], bool]:
-    """Whether some gradient is another array after the change."""
+    """Whether a change alters some gradient."""
 
     def uneven(question: Question, op: str) -> bool:
         if len(question.program.steps) > 1:

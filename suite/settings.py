@@ -1,4 +1,4 @@
-"""What is asked of a run, and how much each profile asks."""
+"""The settings of a run, and how much each profile asks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Profile:
     opinion_share : float
         Part of the time that the opinion leg may take, beyond its first example of each op and dtype.
     explores : bool
-        Whether every run draws anew, until its time is over.
+        Whether every run draws other questions, until its time is over.
     """
 
     examples: int
@@ -43,26 +43,26 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked of a run.
+    """The settings of a run.
 
     Parameters
     ----------
     backend : str
-        As `adjudge.backends.load` takes it.
+        As for `adjudge.backends.load`.
     profile : str
         One of `PROFILES`.
     ops : tuple of str
         Rows of the catalogue, or "composition"; all if empty.
     dtypes : tuple of str
-        Float dtypes; those the backend has if empty.
+        Float dtypes; those that the backend has if empty.
     seed : int, optional
-        What to draw from; by default fixed, and drawn anew by a profile that explores.
+        By default 0, or a random one in a profile that explores.
     max_time : float, optional
         Seconds after which no more is asked.
     jobs : int, optional
         Processes; by default one per core.
     legs : tuple of str
-        Which of `LEGS` judge.
+        The `LEGS` that judge.
     ledger : str, optional
         Path of a ledger to use instead of the shipped one.
     strict : bool

@@ -1,4 +1,4 @@
-"""What is searched: programs, put to a backend's modes of differentiation, and scripts, put to its tensors."""
+"""The subjects of the search: programs, put to a backend's modes of differentiation, and scripts, put to its tensors."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class Programs:
         return outcome.signature
 
     def records(self, outcome: Outcome, number: int) -> Iterator[Record]:
-        """The outcome, and what the legs have against each other."""
+        """The outcome, and the disagreement of the legs, if any."""
         yield outcomes.outcome(self.task, number, outcome)
         if outcome.disagreement:
             yield outcomes.disagreement(self.task, outcome, self.examiner)
 
     def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Record:
-        """The blamed step alone if that fails alike, and the smallest question like it."""
+        """The smallest question that fails alike; the search for it starts from the blamed step alone if that does."""
 
         def alike(question: Question) -> bool:
             return self.examiner.examine(question).signature == signature
@@ -130,7 +130,7 @@ class Scripts:
         )
 
     def signature(self, run: ScriptRun) -> Hashable | None:
-        """What differs, and after what."""
+        """The difference, and the act after which it shows."""
         return run.divergence.signature if run.divergence is not None and run.known is None else None
 
     def records(self, run: ScriptRun, number: int) -> Iterator[Record]:
@@ -138,7 +138,7 @@ class Scripts:
         yield outcomes.script_outcome(self.task, number, run.divergence, run.lines, run.ms, run.known)
 
     def failure(self, smallest: ScriptRun, signature: Hashable, number: int) -> Record:
-        """The same divergence after as few lines as will do."""
+        """The same divergence after as few lines as possible."""
         assert smallest.divergence is not None
         shortest = reduce(self.library, smallest.divergence)
         self.began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The tasks of a run: one per row and dtype, that share nothing, so that they spread over processes."""
+"""The tasks of a run: one per row and dtype; they share nothing, so that they can be spread over processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["COMPOSITION", "Task", "family", "selected", "tasks"]
 
 #: The row of programs of several random ops.
 COMPOSITION = "composition"
-#: What scripts of tensors are asked about with: their numbers are of this dtype, with others mixed in.
+#: The dtype of scripts of tensors: most of their numbers are of this dtype, with others mixed in.
 SCRIPT_DTYPE = "float64"
 
 
@@ -44,7 +44,7 @@ def family(op: str) -> str:
 
 
 def selected(ops: tuple[str, ...]) -> tuple[str, ...]:
-    """The rows that a run asks about, in the catalogue's order: all where none is named."""
+    """The rows that a run asks about, in the catalogue's order: all if none is named."""
     return tuple(op for op in (*CATALOGUE, *SEMANTICS, COMPOSITION) if not ops or op in ops)
 
 

@@ -1,4 +1,4 @@
-"""Legs: ways to the truth that do not share the rules' mistakes, one table."""
+"""The table of legs: independent ways to the truth, which do not share the mistakes of the rules."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Opinion:
-    """Somebody else's library, called in as a witness.
+    """A third-party library, called in as a witness.
 
     Parameters
     ----------
@@ -48,15 +48,15 @@ class Leg:
     Parameters
     ----------
     name : str
-        As users name it.
+        The name that users give it.
     letter : str
-        As tables show it.
+        Its letter in tables.
     ask : callable
         ``ask(judgement, opinion)`` gives the `Witness`; None where there is nobody to ask.
     every : int
-        One question in so many is put to it, and every failure; 0 where a share of the time says how many.
+        It is asked every n-th question, and every failure; 0 where a share of the time decides how often.
     certified : bool
-        Whether it contradicts with certainty: one that does not is outvoted by one that does.
+        Whether a contradiction of it is certain: a leg that is not is outvoted by one that is.
     library : str
         The shipped backend that is called in as a witness, if one is.
     """
@@ -70,7 +70,7 @@ class Leg:
 
 
 def _differences(judgement: Judgement, opinion: Opinion | None) -> Witness:
-    """Differences of values, and where second order was asked, of gradients."""
+    """Differences of values, and where second order was asked for, of gradients."""
     witness = exact_differences(judgement.certificate)
     second = judgement.modes.get("hvp")
     if second is None or second.verdict == "unsupported" or witness.stance == "disagrees":
@@ -96,7 +96,7 @@ LEGS = {
 
 
 def contradiction(stances: Iterable[tuple[str, str]]) -> bool:
-    """Whether legs contradict the balls: one that is certain, or one that is not where no certain one speaks for them.
+    """Whether legs contradict the balls: a certain one, or an uncertain one where no certain one agrees with them.
 
     Parameters
     ----------
@@ -107,6 +107,6 @@ def contradiction(stances: Iterable[tuple[str, str]]) -> bool:
     >>> contradiction([("series", "agrees"), ("jax", "disagrees")]), contradiction([("balls", "agrees"), ("jax", "disagrees")])
     (False, True)
     """
-    said = [(LEGS[leg].certified, stance) for leg, stance in stances if leg != "balls"]
-    certain = [stance for certified, stance in said if certified]
-    return "disagrees" in certain or ((False, "disagrees") in said and "agrees" not in certain)
+    others = [(LEGS[leg].certified, stance) for leg, stance in stances if leg != "balls"]
+    certain = [stance for certified, stance in others if certified]
+    return "disagrees" in certain or ((False, "disagrees") in others and "agrees" not in certain)

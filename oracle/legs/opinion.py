@@ -1,4 +1,4 @@
-"""The opinion leg: somebody else's library, in double precision, asked the same question."""
+"""The opinion leg: a third-party library is asked the same question in double precision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def in_double(question: Question) -> Question:
 
 
 def opinion(question: Question, library: Backend, known: Callable[[Judgement], str | None]) -> Witness:
-    """What `library` says: it agrees if its answer in float64 is within the allowance, or is off by loss of digits only.
+    """The stance of `library`: it agrees if its answer in float64 is within the allowance, or is off by loss of digits only.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What one leg says of a question: the derivative of its scalar along the question's directions."""
+"""The testimony of one leg on a question: the derivative of its scalar along the question's directions."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Witness:
     leg : str
         "balls", "series", "differences", "jax", or the backend's name.
     stance : {"agrees", "disagrees", "abstains"}
-    said : float
-        The directional derivative as this leg has it.
+    derivative : float
+        The directional derivative by this leg.
     note : str
         Why it abstains, or how sure it is.
     """
 
     leg: str
     stance: str
-    said: float = float("nan")
+    derivative: float = float("nan")
     note: str = ""
 
 
 def along(certificate: Certificate) -> list[arb]:
-    """The certified derivative along the question's directions: one ball, or one a vertex at a kink."""
+    """The certified derivative along the question's directions: one ball, or at a kink one per vertex."""
     question = certificate.question
     out = []
     with s.enclosing(certificate.bits):

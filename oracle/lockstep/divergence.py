@@ -9,9 +9,9 @@ from .lines import act
 
 __all__ = ["ASPECTS", "TAGS", "Divergence"]
 
-#: What is compared, in this order.
+#: The aspects that are compared, in this order.
 ASPECTS = ("raises", "kind", "identity", "shape", "dtype", "value", "constant", "grad", "memory")
-#: What is recorded of a divergence, beside dtypes. Of the call: only the library raised ("refused"), or only the reference
+#: The tags of a divergence, besides dtypes. Of the call: only the library raised ("refused"), or only the reference
 #: ("accepted"); the library does not come back ("stuck"); both raised ("failed"). Of every name that differs: only the library
 #: has the gradient, or shares memory ("kept"), or only the reference ("lost"); what the name was before the call ("answer":
 #: neither a tensor nor an array; "on constant": a view of a constant); and what `backward` had done to it, or to what it was
@@ -33,11 +33,11 @@ class Divergence(AssertionError):
     aspect : str
         One of `ASPECTS`.
     names : sequence of str
-        What differs: names, their gradients ("a.grad" shares memory), pairs ("a and b").
+        Names that differ, their gradients ("a.grad" shares memory), pairs ("a and b").
     got, expected : object
-        What the library shows, and the reference: a mapping from `names`, or for "raises" an exception's text or None.
+        The library's and the reference's observation: a mapping from `names`, or for "raises" an exception's text or None.
     tags : set of str
-        What is true of every name that differs (of one name in each pair), and of the call: `TAGS` and dtypes.
+        Tags and dtypes that hold for every name that differs (for one name in each pair), and for the call.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Divergence(AssertionError):
 
     @property
     def act(self) -> str:
-        """What the last line does."""
+        """The act of the last line."""
         return act(self.lines[-1])
 
     @property
@@ -62,12 +62,12 @@ class Divergence(AssertionError):
 
     @property
     def signature(self) -> tuple[str, str, frozenset[str]]:
-        """What two divergences have in common that count as the same."""
+        """Equal for divergences that count as the same."""
         return self.aspect, self.act, self.tags & {"refused", "accepted", "stuck", "failed", "kept", "lost", "new"}
 
     @property
     def reason(self) -> str:
-        """What differs, in one sentence."""
+        """The difference, in one sentence."""
         if self.aspect == "raises":
             if "stuck" in self.tags:
                 return f"`{self.lines[-1]}` does not come back: {self.got}"

@@ -23,7 +23,7 @@ __all__ = [
 
 #: Names of tensors and of arrays in a script.
 TENSORS, ARRAYS = "abcdef", "pq"
-#: What a line does: bind a name, update a tensor in place, write into an array or a tensor's data, differentiate, null a
+#: The acts of a line: bind a name, update a tensor in place, write into an array or a tensor's data, differentiate, null a
 #: gradient, forget a name, or tell something (bind ``answer``).
 BIND, UPDATE, WRITE, BACKWARD, NULL, FORGET, TELL = ACTS = ("bind", "update", "write", "backward", "null", "forget", "tell")
 
@@ -55,7 +55,7 @@ def names_in(line: str) -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def act(line: str) -> str:
-    """What a line does: one of `ACTS`.
+    """The act of a line: one of `ACTS`.
 
     Examples
     --------

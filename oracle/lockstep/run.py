@@ -19,7 +19,7 @@ __all__ = ["Lockstep", "ValueOrigin"]
 
 @dataclass
 class ValueOrigin:
-    """Where the value of a live name comes from, as far as the script tells.
+    """Where the value of a live name comes from, as far as the script shows.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Lockstep:
         self.unspecified = False
 
     def __getitem__(self, name: str) -> Any:
-        """What a name is bound to in the reference's world."""
+        """The object that a name is bound to in the reference's world."""
         return self.worlds[1][name]
 
     def names(self, among: str = TENSORS + ARRAYS) -> list[str]:
@@ -144,7 +144,7 @@ class Lockstep:
     # -- origins ----------------------------------------------------------------------------------------------------
 
     def tags(self, name: str) -> frozenset[str]:
-        """What is true of a name, in the words of `TAGS` and dtypes."""
+        """The tags and dtypes that hold for a name."""
         x = self[name]
         if not isinstance(x, reference.Tensor):
             return frozenset({"array" if isinstance(x, np.ndarray) else "answer"})

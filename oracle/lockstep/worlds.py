@@ -65,7 +65,7 @@ def array_of(x: Any) -> np.ndarray:
 
 
 def visible(aspect: str, world: Mapping[str, Any]) -> dict[str, Any]:
-    """What can be seen of an aspect: by name, or by pair of names."""
+    """Everything visible of an aspect: by name, or by pair of names."""
     live = {n: world[n] for n in (*TENSORS, *ARRAYS, "answer") if n in world}
     tensors = {n: x for n, x in live.items() if isinstance(x, world["lib"].Tensor)}
     arrays = {n: array_of(x) for n, x in live.items() if n in tensors or isinstance(x, np.ndarray)}

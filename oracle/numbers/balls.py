@@ -32,7 +32,7 @@ class Balls(np.ndarray):
 
 
 def underflown(array: np.ndarray, times: int = 1) -> np.ndarray:
-    """Results with what they may lose by so many underflows each; exact zeros lose nothing."""
+    """Results widened by the loss of `times` underflows each; exact zeros lose nothing."""
     ball = arb(0, times * arithmetic().underflow)
 
     def widened(b: Any) -> Any:

@@ -43,7 +43,7 @@ class Branches:
     ``decided`` remembers, for each place in the program, the outcomes found at high precision; a run at working precision
     looks them up, and notes in ``doubtful`` that its own balls would not have decided. ``script`` says which branch to take
     at each exact tie, in order; ``ties`` lists the number of branches at each tie met. ``one_sided`` notes that series which
-    tie were told apart by their slopes: beyond that point the other branch holds.
+    tie were distinguished by their slopes: beyond that point the other branch holds.
     """
 
     script: Sequence[int] = ()
@@ -81,7 +81,7 @@ Matrices = dict[int, tuple[Any, arb_mat]]
 
 @dataclass
 class Arithmetic:
-    """What numbers are, and how they are rounded.
+    """The kind of numbers in use, and how they are rounded.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Arithmetic:
     unit : float
         Unit roundoff of the dtype that is modelled; 0 where balls only enclose.
     underflow : float
-        What every result may lose absolutely, by underflow.
+        The absolute error of every result by underflow.
     flush : bool
         Whether operands lose as much.
     branches : Branches
@@ -169,11 +169,11 @@ def rounding_in(
     unit : float, optional
         Unit roundoff to assume instead of the dtype's own, for a backend with declared approximate kernels.
     underflow : float
-        What every result may lose absolutely by underflow; 0 where all numbers are far from it.
+        The absolute error of every result by underflow; 0 where all numbers are far from it.
     flush : bool
         Whether operands lose as much, too: then comparisons of numbers that close are doubtful.
     order : int, optional
-        With it the context is of Taylor series of so many coefficients, which are such balls.
+        With it the numbers are Taylor series with that many coefficients, which are such balls.
     matrices : dict, optional
         Shared with other runs on the same inputs.
     """

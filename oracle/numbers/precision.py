@@ -1,4 +1,4 @@
-"""Rising precision: the one way in which an answer is asked for again with more bits."""
+"""Rising precision: the one loop that repeats an attempt with more bits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 def at_rising_precision(
     attempt: Callable[[int], T | None], first: int, last: int, too_rough: tuple[type[Exception], ...] = (Undecided,)
 ) -> T | None:
-    """What an attempt gives at the first precision that is enough for it.
+    """The result of an attempt at the first precision that is enough for it.
 
     Parameters
     ----------

@@ -163,8 +163,8 @@ def _ball_products(products: Products, a: np.ndarray, b: np.ndarray) -> Any:
     return boxed(out.reshape(products.shape).transpose(products.order))
 
 
-#: From so many multiplications up, an einsum of two arrays is faster as products of matrices, and a path of pairs is worth
-#: looking for among more of them.
+#: The number of multiplications from which an einsum of two arrays is faster as products of matrices, and from which it is
+#: worth looking for an order of contraction among more arrays.
 WORTH_PRODUCTS, WORTH_A_PATH = 2**13, 2**16
 
 

@@ -1,4 +1,4 @@
-"""Activations: the bends that stand between the layers of a network, one element at a time or along an axis."""
+"""Activations: the nonlinear functions between the layers of a network, elementwise or along an axis."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def above(x: Any, bound: Any = 0) -> np.ndarray:
 
 
 def below(x: Any) -> Any:
-    """The part of x that is below 0."""
+    """The part of x that is negative: x below 0, and 0 elsewhere."""
     return pick(x, 0, -1)
 
 
@@ -70,7 +70,7 @@ def elu(x: Any, alpha: float) -> Any:
 
 
 def textbook_elu(x: Any, alpha: float) -> Any:
-    """The same with a difference that cancels near 0."""
+    """The same with ``exp(x) - 1``, which cancels near 0."""
     return pick(x, 0, 1) + alpha * (exp(below(x)) - 1)
 
 
@@ -117,7 +117,7 @@ Rows = Callable[..., Any]
 
 
 def in_rows(function: Rows) -> Rows:
-    """A function of matrices, row by row, as one of arrays along any axes."""
+    """A function of the rows of a matrix, as one of arrays along any axes."""
 
     def along(*xs: Any, axis: Any = -1) -> Any:
         shape, axes = xs[0].shape, normalise_axes(axis, xs[0].ndim)
@@ -133,7 +133,7 @@ def in_rows(function: Rows) -> Rows:
 
 
 def leaders(x: Any) -> tuple[np.ndarray, np.ndarray]:
-    """An index of the largest element of each row; of balls that overlap, any of them will do."""
+    """An index of the largest element of each row; of balls that overlap, any one."""
     return np.arange(len(x)), np.argmax(to_float(x) if is_object(x) else x, axis=1)
 
 
@@ -162,7 +162,7 @@ def softmax_rows(x: Any) -> Any:
 
 
 def log_softmax_rows(x: Any) -> Any:
-    """The logarithm of that: the leader's own term, 1, is left to `log1p`, so that no small one drowns in it."""
+    """The logarithm of that: the leader's own term, 1, is left to `log1p`, so that no small term is lost in it."""
     top = leaders(x)
     beside = beside_leader(x, top)
     return beside - log1p(total(without(exp(beside), top)))
@@ -175,7 +175,7 @@ def textbook_log_softmax_rows(x: Any) -> Any:
 
 
 def softmax_pull(g: Any, y: Any) -> Any:
-    """``y (g - sum(y g))``, where only differences of g count: from the leader's, so that what drowns is what is small."""
+    """``y (g - sum(y g))``, where only differences of g count: from the leader's, so that only small terms are lost."""
     beside = beside_leader(g, leaders(y))
     return y * (beside - total(y * beside))
 

@@ -1,4 +1,4 @@
-"""Elementwise ops: the function, its derivative, and the lesser formula that libraries use where there is one.
+"""Elementwise ops: the function, its derivative, and the less accurate formula that libraries use where there is one.
 
 A rule reads ``g, y, x``: the cotangent, the value, the operand. Formulas: NIST Digital Library of Mathematical Functions,
 chapter 4, written so that they do not cancel where the derivative is small.

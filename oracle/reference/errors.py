@@ -1,4 +1,4 @@
-"""What went wrong, in one sentence: the value, the rule, the remedy."""
+"""Errors in one sentence: the value, the rule, the remedy."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _einsum(shapes: Sequence[tuple[int, ...]], subscripts: str) -> str | None:
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(shapes):
-        return f"{subscripts!r} names {len(terms)} operands and {len(shapes)} are given: write one term an operand"
+        return f"{subscripts!r} names {len(terms)} operands and {len(shapes)} are given: write one term per operand"
     labels = sorted({c for c in left if c.isalpha()})
     for c in output.replace("...", ""):
         if c not in labels:
@@ -119,7 +119,7 @@ def _einsum(shapes: Sequence[tuple[int, ...]], subscripts: str) -> str | None:
     for term, shape in zip(terms, shapes, strict=True):
         if "..." not in term:
             if len(term) != len(shape):
-                return f"{term!r} has {len(term)} indices for an operand of shape {shape}: write one an axis, or '...'"
+                return f"{term!r} has {len(term)} indices for an operand of shape {shape}: write one per axis, or '...'"
             for c, n in zip(term, shape, strict=True):
                 if sizes.setdefault(c, n) != n and 1 not in (n, sizes[c]):
                     return f"index {c!r} of {subscripts!r} is {sizes[c]} long in one place and {n} in another: they must agree"
@@ -127,7 +127,7 @@ def _einsum(shapes: Sequence[tuple[int, ...]], subscripts: str) -> str | None:
     return None
 
 
-#: What is said about ops that do more than broadcast.
+#: The sentences about ops that do more than broadcast.
 SENTENCES: dict[str, Any] = {
     "matmul": _matmul,
     "multi_matmul": _matmul,

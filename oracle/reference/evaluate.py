@@ -52,7 +52,7 @@ def step_forward(step: Step, operands: Sequence[Any], textbook: bool = False) ->
         return _array(compute(*given, **own))
     out = operands[-1]
     inside = np.broadcast_to(np.asarray(mask), np.shape(out))
-    # What lies outside the mask is never computed, so it may be outside the domain: the operands are taken inside it only.
+    # Elements outside the mask are never computed, so they may be outside the domain: only those inside it are taken.
     value = out.copy()
     picked = [np.broadcast_to(x, out.shape, subok=True)[inside] for x in given]
     if inside.any():
@@ -95,7 +95,7 @@ def forward(
     ----------
     program : Program
     inputs : sequence of arrays
-        Floats, balls or series, one array an input.
+        Floats, balls or series, one array per input.
     after : callable, optional
         Applied to each step's result: an error that a model of computation adds.
     textbook : bool
@@ -103,7 +103,7 @@ def forward(
     """
     values, branches = [_array(x) if s.is_object(x) else x for x in inputs], s.current_branches()
     for number, step in enumerate(program.steps):
-        branches.at((number, "value"))  # so that comparisons are found again at another precision
+        branches.at((number, "value"))  # so that comparisons are recognised at another precision
         operands = [values[a] for a in step.args]
         value = step_forward(step, operands, textbook)
         if textbook and s.arithmetic().series:
@@ -112,15 +112,15 @@ def forward(
     return values
 
 
-#: Of so many elements at most the tangent is made from textbook rules: each takes a pull of its own.
+#: The most elements for which a tangent is made from textbook rules: each element needs a pullback of its own.
 MOST_PULLED = 64
 
 
 def _textbook_slopes(step: Step, value: Any, operands: Sequence[Any]) -> Any:
     """The value of a step as a series whose slope may be what its textbook rules give, forwards.
 
-    Libraries push tangents by the same formulas as they pull cotangents; an element's tangent is what comes of pulling that
-    element back, and along the operands' tangents.
+    Libraries push tangents forward by the same formulas by which they pull cotangents back; an element's tangent is that
+    element's pullback times the operands' tangents.
     """
     op, (own, mask, _) = find(step.op), _ufunc_parts(step)
     if mask is not None or not value.size or (op.textbook is None if op.elementwise else value.size > MOST_PULLED):
@@ -146,7 +146,7 @@ def _textbook_slopes(step: Step, value: Any, operands: Sequence[Any]) -> Any:
     return s.either_slope(value, total)
 
 
-#: ``(step, operand, pulled) -> pulled``: what is to be pulled back in place of what a rule returned.
+#: ``(step, operand, pulled) -> pulled``: replaces the cotangent that a rule returned.
 Pullback = Callable[[int, int, Any], Any]
 
 
@@ -179,7 +179,7 @@ def backward(
     ----------
     program : Program
     values : sequence of arrays
-        What `forward` returned.
+        The list that `forward` returned.
     cotangent : array
         Of the last value's shape.
     textbook : bool
@@ -187,14 +187,14 @@ def backward(
     override_vjp : mapping, optional
         Op name to a `Pullback`: for seeded faults.
     poles : bool
-        Whether to look, after each elementwise rule, for poles that nothing flows through.
+        Whether to drop, after each elementwise rule, poles that no cotangent reaches.
 
     Returns
     -------
     gradients : list
-        One array an input; None for constants. An input that is not used gets zeros.
+        One array per input; None for constants. An input that is not used gets zeros.
     cotangents : list
-        The cotangent of every value, for the judge's look at ranges; None where none arrived.
+        The cotangent of every value, from which ranges are checked; None where none arrived.
     """
     branches = s.current_branches()
     cotangents: list[Any] = [None] * len(values)
@@ -259,7 +259,7 @@ def _zeros(x: Any) -> Any:
 
 
 def _without_idle_poles(pulled: Any, g: Any) -> Any:
-    """A pole that nothing flows through adds nothing: where(x > 0, log(x), 0) has slope 0 at 0, whatever log has there."""
+    """A pole that no cotangent reaches adds nothing: where(x > 0, log(x), 0) has slope 0 at 0, whatever that of log is."""
     if pulled.shape != g.shape:
         return pulled
     finite = s.finite(pulled)

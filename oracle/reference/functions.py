@@ -1,4 +1,4 @@
-"""NumPy's functions on tensors: what each calls its operands and parameters, and which op it is."""
+"""NumPy's functions on tensors: the names of their operands and parameters, and the op behind each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FUNCTIONS: dict[str, Function] = {}
 
 
 def named(name: str, function: Function, room: Any = np) -> Function:
-    """Put a function on the table, and let it answer for NumPy's of that name."""
+    """Add a function to the table, and let it stand in for NumPy's function of that name."""
     short = name.rpartition(".")[2]
     theirs = getattr(room, short, None)
     function.__name__ = function.__qualname__ = short
@@ -42,7 +42,7 @@ def named(name: str, function: Function, room: Any = np) -> Function:
 
 
 def _universal(op: Op) -> Function:
-    """A function as NumPy's ufuncs are: operands, ``out=``, ``where=``, ``dtype=``."""
+    """A function with the signature of NumPy's ufuncs: operands, ``out=``, ``where=``, ``dtype=``."""
     arity = len(op.rules)
 
     def function(*operands: Any, out: Any = None, where: Any = True, dtype: Any = None, constant: bool | None = None) -> Tensor:
@@ -70,14 +70,14 @@ def _universal(op: Op) -> Function:
 
 
 def _zeros(op: Op, operands: Sequence[Any], params: dict[str, Any]) -> np.ndarray:
-    """What stands where a mask lets nothing through and no ``out=`` is given, where NumPy leaves it open."""
+    """Zeros for the elements outside a mask where no ``out=`` is given; NumPy leaves them undefined."""
     shape = np.broadcast_shapes(*map(np.shape, operands), params["where"].shape)
     none = [x if isinstance(x, (int, float)) else np.asarray(x).reshape(-1)[:0] for x in operands]
     return np.zeros(shape, params.get("dtype", np.asarray(op.forward(*none)).dtype))
 
 
 def _written(made: Tensor, out: np.ndarray) -> Tensor:
-    """The tensor whose array is `out`, where the result is written to."""
+    """The tensor whose array is `out`, with the result written into it."""
     if made.shape != out.shape:
         made = record(OPS["broadcast_to"], (made,), {"shape": out.shape})
     np.copyto(out, made.data, casting="same_kind")
@@ -250,12 +250,12 @@ for _name in ("add_sequence", "multiply_sequence", "flatten"):
 for _name in ("atleast_1d", "atleast_2d", "atleast_3d"):
     named(_name, _at_least(OPS[_name]))
 
-#: NumPy's functions that only move elements about.
+#: NumPy's functions that only move elements.
 MOVING = (
     "diagonal", "flip", "fliplr", "flipud", "rot90", "take", "take_along_axis", "tile", "split", "array_split",
     "hsplit", "vsplit", "dsplit", "rollaxis", "delete",
 )  # fmt: skip
-#: Functions that tell of values what has no derivative.
+#: Functions whose results have no derivative: orders, places, truth values.
 TELLING = (
     "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "isnan", "isfinite", "isinf", "signbit",
     "logical_not", "logical_and", "logical_or", "logical_xor", "allclose", "isclose", "array_equal", "array_equiv",
@@ -315,7 +315,7 @@ def _triangle(keep: Function) -> Function:
 
 
 def _moved(move: Function) -> Function:
-    """A function of NumPy's that only moves elements about, from what it makes of their places."""
+    """One of NumPy's functions that only move elements, applied to their places instead."""
 
     def function(a: Any, *args: Any, constant: bool | None = None, **kwargs: Any) -> Any:
         flat = F.ravel(a)
@@ -383,7 +383,7 @@ for _other, _name in {
 
 
 def _along_first(function: Function, a: Any, axis: Any = 0, **more: Any) -> Any:
-    """A ufunc's `reduce` and `accumulate` take the first axis if none is given."""
+    """The `reduce` and `accumulate` methods of ufuncs use the first axis if none is given."""
     return function(a, axis=axis, **more)
 
 
@@ -404,14 +404,14 @@ for _name in METHODS:
 
 
 def _about(function: Function) -> Function:
-    """A method that tells of the values what has no derivative, in an array."""
+    """A method whose result has no derivative: an array."""
     return lambda self, *args, **kwargs: function(self.data, *args, **kwargs)
 
 
 for _name in ("any", "all", "argmax", "argmin", "argsort"):
     setattr(Tensor, _name, _about(getattr(np, _name)))
 
-#: What `numpy.linalg` has of these.
+#: Those that are in `numpy.linalg`.
 linalg = SimpleNamespace(
     norm=FUNCTIONS.pop("linalg.norm"), multi_dot=FUNCTIONS.pop("linalg.multi_dot"), matmul=FUNCTIONS["matmul"]
 )

@@ -1,4 +1,4 @@
-"""Values that remember how they were computed, and the way back from one of them to all it came from."""
+"""Values that remember how they were computed, and the backward pass from one of them to all that it depends on."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ NOTHING: Mapping[str, Any] = {}
 
 
 class Node:
-    """One value of a computation: immutable but for its gradient, while tensors come to denote other ones.
+    """One value of a computation: immutable except for its gradient, whereas a tensor may come to denote another value.
 
     Parameters
     ----------
     data : ndarray
     constant : bool
-        Whether gradients pass it by.
+        Whether no gradient is computed for it.
     op : Op, optional
-        What computed it; None for a value that was given.
+        The op that computed it; None for a value that was given.
     operands : tuple
-        Nodes, and the arrays and Python numbers that stood beside them.
+        Nodes, and the arrays and Python numbers among the operands.
     params : mapping
         Keyword parameters of the op, as Python has them.
     """
@@ -63,13 +63,13 @@ class Node:
         return self.op.name if self.op is not None else "given"
 
     def step(self, args: tuple[int, ...] = ()) -> Step:
-        """What computed this, as a step of a program."""
+        """The computation of this value, as a step of a program."""
         assert self.op is not None
         return Step(self.op.name, args, {key: _as_recorded(key, value) for key, value in self.params.items()})
 
 
 def _as_recorded(key: str, value: Any) -> Any:
-    """A parameter as programs have it: plain data."""
+    """A parameter as in programs: plain data."""
     if key == "index":
         return encode_index(value)
     if isinstance(value, (tuple, list)):
@@ -77,7 +77,7 @@ def _as_recorded(key: str, value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
-#: On plain arrays NumPy indexes itself: basic indices give views, and nothing is looked up twice.
+#: Plain arrays are indexed by NumPy itself: basic indices give views, and no positions are computed.
 NATIVE: dict[str, Callable[..., np.ndarray]] = {
     "getitem": lambda x, index: x[index],
     "flatten": lambda x: x.flatten(),
@@ -116,7 +116,7 @@ def compute(
     constant : bool, optional
         Whether the result is a constant; left out, it is one if all operands are.
     remember : bool
-        Whether a constant, too, remembers how it was computed.
+        Whether constants also remember how they were computed.
     """
     fixed, values = True, []
     for x in operands:
@@ -141,12 +141,12 @@ def compute(
 
 
 def pull_back(terminus: Node, seed: np.ndarray) -> None:
-    """Leave in every variable that `terminus` came from the derivative of the sum of ``terminus * seed``, and clear the way.
+    """Store in every variable upstream of `terminus` the derivative of the sum of ``terminus * seed``, and clear the graph.
 
     Raises
     ------
     ClearedGraph
-        Where an earlier pull has cleared part of the way; then nothing has changed.
+        Where an earlier pass has cleared part of the graph; then nothing has changed.
     """
     order = _upstream(terminus)
     for node in order:
@@ -167,16 +167,16 @@ def pull_back(terminus: Node, seed: np.ndarray) -> None:
 
 
 def _upstream(terminus: Node) -> list[Node]:
-    """The variables that a value came from, itself among them, the latest first: so that consumers come before operands."""
-    found, stack = {terminus}, [terminus]
+    """The variables that a value depends on, itself included, the latest first: so that consumers come before operands."""
+    reached, stack = {terminus}, [terminus]
     while stack:
         for x in stack.pop().operands:
-            if type(x) is Node and not x.constant and x not in found:
+            if type(x) is Node and not x.constant and x not in reached:
                 if x.cleared:
                     raise ClearedGraph(x.data)
-                found.add(x)
+                reached.add(x)
                 stack.append(x)
-    return sorted(found, key=attrgetter("serial"), reverse=True)
+    return sorted(reached, key=attrgetter("serial"), reverse=True)
 
 
 def _pulled(node: Node, k: int, g: np.ndarray, values: Sequence[Any]) -> Any:
@@ -190,7 +190,7 @@ def _pulled(node: Node, k: int, g: np.ndarray, values: Sequence[Any]) -> Any:
 
 
 def _accumulate(x: Node, pulled: Any, g: np.ndarray) -> None:
-    """Add to a gradient. The first part becomes the gradient, if its memory is nobody else's, and laid out like the data."""
+    """Add to a gradient. The first part becomes the gradient itself if it owns its memory and is laid out like the data."""
     if x.grad is not None:
         x.grad += pulled
         return
@@ -199,7 +199,7 @@ def _accumulate(x: Node, pulled: Any, g: np.ndarray) -> None:
 
 
 def _alike(g: np.ndarray, data: np.ndarray) -> bool:
-    """Whether a gradient is laid out in memory as the data are: then what is a view of one is a view of the other."""
+    """Whether a gradient has the data's memory layout: then an index that takes a view of one takes a view of the other."""
     return g.flags.c_contiguous if data.flags.c_contiguous else g.strides == data.strides
 
 

@@ -20,7 +20,7 @@ Constant = bool | None
 
 
 def _shape(given: tuple[Any, ...], who: str = "", axes: int = 0) -> tuple[int, ...]:
-    """A shape that was given as one tuple, or as one integer an axis."""
+    """A shape that was given as one tuple, or as one integer per axis."""
     shape = tuple(given[0]) if len(given) == 1 and not isinstance(given[0], (int, np.integer)) else given
     if len(shape) < axes:
         raise ValueError(f"{who}: shape {shape} says neither what goes in nor what comes out: give at least {axes} axes")
@@ -44,7 +44,7 @@ def constant(*shape: Any, value: Any = 0.0, dtype: Any = None, constant: Constan
 
 
 def dirac(*shape: Any, dtype: Any = np.float32, constant: Constant = None) -> Tensor:
-    """Filters that leave as many channels as they can as they are (Zagoruyko and Komodakis, arXiv 1706.00388).
+    """Filters that pass as many channels as possible through unchanged (Zagoruyko and Komodakis, arXiv 1706.00388).
 
     Examples
     --------

@@ -24,7 +24,7 @@ Setting = int | Sequence[int]
 
 
 def each(op: str, name: str, setting: Setting, count: int, least: int = 1) -> tuple[int, ...]:
-    """A setting of `count` axes, given as one integer for all or as one an axis."""
+    """A setting of `count` axes, given as one integer for all or as one per axis."""
     given: Any = tuple(np.atleast_1d(setting)) if np.ndim(setting) else (setting,) * count
     if len(given) != count or not all(isinstance(n, Integral) and int(n) >= least for n in given):
         raise ValueError(f"{op}: {name}={setting!r}: give an integer from {least} up, or one for each of the {count} axes")
@@ -39,10 +39,10 @@ def counts(
     Parameters
     ----------
     op : str
-        Who asks.
+        The op, for messages.
     shape, window, stride, dilation : sequences of int
-        One integer an axis: how long it is, how many elements of it a window has, how far the next window is, and how far
-        neighbours in a window are apart.
+        One integer per axis: its length, the window's number of elements along it, the distance to the next window, and the
+        distance between neighbours in a window.
     """
     apart = dilation or (1,) * len(window)
     left = [n - (w - 1) * d - 1 for n, w, d in zip(shape, window, apart, strict=True)]
@@ -78,8 +78,8 @@ def window_places(shape: tuple[int, ...], window: Setting, step: Setting, dilati
             f"sliding_window_view: windows that reach over {tuple(reach)} do not fit into {shape[lead:]}; shorten them"
         )
     fit = [(n - r) // s + 1 for n, r, s in zip(shape[lead:], reach, stride, strict=True)]
-    found = windows(np.arange(math.prod(shape)).reshape(shape), window, stride, apart, fit)
-    return np.moveaxis(found, range(lead + len(window), found.ndim), range(len(window)))
+    places = windows(np.arange(math.prod(shape)).reshape(shape), window, stride, apart, fit)
+    return np.moveaxis(places, range(lead + len(window), places.ndim), range(len(window)))
 
 
 # -- convolution ---------------------------------------------------------------------------------------------------------------
@@ -116,12 +116,12 @@ class Geometry:
         self.places = {place: self._where(place) for place in np.ndindex(*self.window)}
 
     def _where(self, place: tuple[int, ...]) -> tuple[Any, ...]:
-        """Where an image has what all windows have in this place."""
+        """The index of the elements of an image that are in this place of some window."""
         along = zip(place, self.stride, self.dilation, self.counts, strict=True)
         return (..., *(slice(i * d, i * d + (n - 1) * s + 1, s) for i, s, d, n in along))
 
     def runs(self, x: Any) -> list[slice]:
-        """Runs of images whose columns together fit into a processor's cache; of balls there is one, for its sums' sake."""
+        """Runs of images whose columns together fit into a processor's cache; balls are one run, so that sums stay whole."""
         step = len(x) if is_object(x) else max(CACHED // (self.size * self.columns_each + 1), COLUMNS // self.columns_each)
         return [slice(n, n + step) for n in range(0, len(x), step)] if 0 < step < len(x) else [slice(None)]
 
@@ -131,12 +131,12 @@ class Geometry:
             framed = zeros((*x.shape[:2], *self.padded), x)
             framed[self.inside] = x
             x = framed
-        found = windows(x, self.window, self.stride, self.dilation, self.counts)
+        views = windows(x, self.window, self.stride, self.dilation, self.counts)
         inner = range(2, 2 + len(self.window))
-        return found.transpose(1, *inner, 0, *(n + len(inner) for n in inner)).reshape(self.size, -1)
+        return views.transpose(1, *inner, 0, *(n + len(inner) for n in inner)).reshape(self.size, -1)
 
     def image(self, columns: Any) -> Any:
-        """The way back: what every element of the images has in all the windows that it is in, added up."""
+        """The transpose of `columns`: for every element of the images, the sum over all windows that contain it."""
         parts = columns.reshape(self.channels, *self.window, -1, *self.counts)
         shape = self.padded or self.shape
         framed = zeros((self.channels, parts.shape[-1 - len(self.counts)], *shape), columns)
@@ -145,7 +145,7 @@ class Geometry:
         return np.swapaxes(framed, 0, 1)[self.inside]
 
     def rows(self, y: Any) -> Any:
-        """A value as a matrix with a row a filter: of shape (F, images * windows)."""
+        """A value as a matrix with one row per filter: of shape (F, images * windows)."""
         return np.swapaxes(y, 0, 1).reshape(y.shape[1], -1)
 
     def value(self, rows: Any) -> Any:
@@ -163,7 +163,7 @@ def geometry(x: Any, w: Any, *settings: Setting) -> Geometry:
     return _geometry(x.shape, w.shape, *map(as_tuple, settings))
 
 
-#: As many numbers should fit into a processor's second cache; with fewer columns a matrix product is slow.
+#: How many numbers should fit into a processor's second-level cache; with fewer columns a matrix product is slow.
 CACHED, COLUMNS = 2**18, 2**9
 
 
@@ -172,7 +172,7 @@ def _joined(parts: list[Any]) -> Any:
 
 
 def conv_nd(x: Any, filter_bank: Any, *, stride: Setting, padding: Setting = 0, dilation: Setting = 1) -> Any:
-    """The inner product of every filter with every window of every image, as neural networks have it: filters are not turned.
+    """The inner product of every filter with every window of every image, as in neural networks: the filters are not flipped.
 
     Parameters
     ----------
@@ -181,11 +181,11 @@ def conv_nd(x: Any, filter_bank: Any, *, stride: Setting, padding: Setting = 0, 
     filter_bank : tensor
         Of shape (F, C, …): F filters.
     stride : int or sequence of int
-        How far the next window is, along all axes or along each.
+        The distance to the next window, along all axes or along each.
     padding : int or sequence of int
-        How many zeros are put before and behind each axis of the images first.
+        How many zeros are put before and after each axis of the images first.
     dilation : int or sequence of int
-        How far neighbours in a window are apart.
+        The distance between neighbours in a window.
 
     Returns
     -------
@@ -221,8 +221,8 @@ def _pools(x: Any, pool: Sequence[int], stride: Setting) -> tuple[np.ndarray, tu
     lead = x.ndim - axes
     window, step = each("max_pool", "pool", pool, axes), each("max_pool", "stride", stride, axes)
     fit = counts("max_pool", x.shape[lead:], window, step)
-    found = windows(np.arange(x.size).reshape(x.shape), window, step, (1,) * axes, fit)
-    places = np.moveaxis(found, range(lead, lead + axes), range(-axes, 0))
+    numbered = windows(np.arange(x.size).reshape(x.shape), window, step, (1,) * axes, fit)
+    places = np.moveaxis(numbered, range(lead, lead + axes), range(-axes, 0))
     return places.reshape(-1, math.prod(window)), (*x.shape[:lead], *fit)
 
 
@@ -233,9 +233,9 @@ def max_pool(x: Any, pool: Sequence[int], stride: Setting) -> Any:
     ----------
     x : tensor
     pool : sequence of int
-        The shape of a window: as many of the last axes are pooled.
+        The shape of a window, which slides over as many of the last axes.
     stride : int or sequence of int
-        How far the next window is.
+        The distance to the next window.
     """
     places, shape = _pools(x, pool, stride)
     return OPS["max"].forward(x.reshape(-1)[places], axis=1).reshape(shape)
@@ -252,7 +252,7 @@ op("max_pool", max_pool, _pool_rule)
 
 
 def _normed(x: Any, eps: float) -> tuple[Any, Any, tuple[int, ...], tuple[int, ...]]:
-    """The normalised batch, what it was divided by, the axes of a channel, and the shape of one number a channel."""
+    """The normalised batch, its divisor, the axes of a channel, and the shape with one number per channel."""
     if x.ndim < 2:
         raise ValueError(f"batchnorm: a batch of shape {x.shape}: it must be of shape (N, C, …); reshape it")
     axes = tuple(a for a in range(x.ndim) if a != 1)
@@ -297,7 +297,7 @@ class Unit:
     weights : sequence of arrays
         For each gate U of shape (C, D), W of shape (D, D), b of shape (D,): update gate, reset gate, candidate.
     masks : nested list or None
-        What drops out: for each gate an array of shape (N, D) for X U, and one of shape (D, D) for W.
+        Dropout masks: for each gate an array of shape (N, D) for X U, and one of shape (D, D) for W.
     textbook : bool
         Whether 1 - z, z (1 - z) and 1 - h**2 are computed as they are written.
     """
@@ -310,7 +310,7 @@ class Unit:
         self.driven = [self.masked(matmul(X, weights[3 * gate]), gate, 0) + weights[3 * gate + 2] for gate in range(3)]
 
     def masked(self, x: Any, gate: int, which: int) -> Any:
-        """`x`, less what drops out."""
+        """`x` times its dropout mask."""
         return x if self.masks is None else x * self.masks[gate][which]
 
     def at(self, t: Any, s: Any) -> None:
@@ -331,7 +331,7 @@ class Unit:
         self.dh = 1 - self.h * self.h if self.textbook else 1 / sq(cosh(self.ah))
 
     def pulls(self, g: Any, t: Any) -> tuple[Any, Any, Any, Any]:
-        """From the cotangent of the state after time t: those of what drives the gates, and of the state before."""
+        """From the cotangent of the state after time t: those of the gates' inputs, and of the state before."""
         to_z, to_h = g * (self.s[t] - self.h[t]) * self.dz[t], g * self.keep[t] * self.dh[t]
         reset = matmul(to_h, self.W[2].T)
         to_r = reset * self.s[t] * self.dr[t]
@@ -366,7 +366,7 @@ def _gru_rule(
     if bp_lim is None:
         for t in reversed(range(1, len(X))):
             total[t - 1] = total[t - 1] + unit.pulls(total[t], t)[3]
-    else:  # the cotangent of a state stops after so many steps
+    else:  # the cotangent of a state stops after `bp_lim` steps
         part = total
         for _ in range(bp_lim):
             before = unit.pulls(part, slice(None))[3]

@@ -1,4 +1,4 @@
-"""Losses: one number, or one a datum, that says how far scores are from the labels they should have."""
+"""Losses: one number, or one per datum, that measures how far scores are from the labels that they should have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Places = tuple[np.ndarray, np.ndarray]
 
 
 def labelled(scores: Any, labels: Any) -> Places:
-    """An index of the scores that the labels name, one a datum.
+    """An index of the scores that the labels name, one per datum.
 
     Parameters
     ----------
@@ -96,11 +96,11 @@ def _likelihood_rule(g: Any, y: Any, x: Any, y_true: Any, weights: Any = None) -
 
 op("negative_log_likelihood", negative_log_likelihood, _likelihood_rule, None, None)
 
-# -- hinges: what falls short of a margin --------------------------------------------------------------------------------------
+# -- hinges: scores that fall short of a margin --------------------------------------------------------------------------------
 
 
 def _shortfalls(x: Any, at: Places, hinge: float) -> tuple[Any, np.ndarray]:
-    """By how much the labelled score fails to lead each other one by `hinge`, in one row; and where in `x` those are."""
+    """By how much the labelled score fails to lead each other one by `hinge`, flattened; and the mask of the others in `x`."""
     others = np.ones(x.shape, bool)
     others[at] = False
     return (x - x[at][:, None] + hinge)[others], others
@@ -125,7 +125,7 @@ op("multiclass_hinge", multiclass_hinge, _hinge_rule, None)
 
 
 def _gap(x1: Any, x2: Any, y: Any, margin: float) -> tuple[Any, Any]:
-    """By how much the pairs fall short of the margin, and y as it goes with them."""
+    """By how much the pairs fall short of the margin, and y in a shape that broadcasts with them."""
     if x1.shape != x2.shape or not 0 < x1.ndim < 3 or np.shape(y) not in ((), (1,), x1.shape[:1]):
         raise ValueError(
             f"margin_ranking_loss: shapes {x1.shape} and {x2.shape}, and {np.shape(y)} for y: both must be (N,) or (N, D), "
@@ -151,7 +151,7 @@ def _ranking_rule(sign: int) -> Any:
 
 op("margin_ranking_loss", margin_ranking_loss, _ranking_rule(-1), _ranking_rule(1), None)
 
-# -- focal losses: what is nearly right counts little (Lin et al., arXiv 1708.02002) -------------------------------------------
+# -- focal losses: easy examples count little (Lin et al., arXiv 1708.02002) ---------------------------------------------------
 
 
 def _raised(x: Any, exponent: float) -> Any:
@@ -163,7 +163,7 @@ def _focal(wrong: Any, log_right: Any, alpha: float, gamma: float) -> Any:
 
 
 def _focal_slope(right: Any, wrong: Any, log_right: Any, alpha: float, gamma: float) -> Any:
-    """The derivative of `_focal` by log(right), where wrong = 1 - right; its limit where nothing is wrong."""
+    """The derivative of `_focal` by log(right), where wrong = 1 - right; its limit where wrong is 0."""
     if gamma == 0:
         return -alpha * (right * 0 + 1)
     nothing = ~truthy(wrong)
@@ -197,7 +197,7 @@ def softmax_focal_loss(scores: Any, targets: Any, *, alpha: float = 1, gamma: fl
 
 
 def _parted(scores: Any, at: Places) -> tuple[Any, Any, Any]:
-    """The labelled class' probability, that of all others together, and the first's logarithm."""
+    """The probability of the labelled class, that of all others together, and the logarithm of the first."""
     logs = log_softmax_rows(scores)
     p = exp(logs)
     return p[at], add_reduce(without(p, at), 1), logs[at]

@@ -1,4 +1,4 @@
-"""What neural networks are built of, on tensors: activations, layers, losses and initialisers, with MyGrad's names."""
+"""The parts of neural networks, on tensors: activations, layers, losses and initialisers, with MyGrad's names."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def batchnorm(x: Any, *, gamma: Any = None, beta: Any = None, eps: float, consta
     x : tensor
         Of shape (N, C, …).
     gamma, beta : tensor, optional
-        Of shape (C,): each channel's scale, and what is added to it.
+        Of shape (C,): each channel's scale, and its shift.
     eps : float
         Added to the variance before the root is taken.
     constant : bool, optional
@@ -82,7 +82,7 @@ def gru(
     s0 : tensor, optional
         The initial state, of shape (N, D); zeros if left out.
     bp_lim : int, optional
-        How many times a state's cotangent is passed on to the state before; without it to the beginning.
+        How many times a state's cotangent is passed on to the state before; without it, all the way to the beginning.
     dropout : float
         The share of the products with X, and of the weights W, that is left out at random, the same ones at all times;
         the others are scaled up, so that their mean stays (Gal and Ghahramani, arXiv 1512.05287).
@@ -95,7 +95,7 @@ def gru(
         Of shape (T + 1, N, D).
     """
     if not 0 <= dropout < 1:
-        raise ValueError(f"gru: dropout={dropout}: it is a share of what is there, from 0 up to but not including 1")
+        raise ValueError(f"gru: dropout={dropout}: it is a share, from 0 up to but not including 1")
     if bp_lim is not None and not 0 <= bp_lim < len(X):
         raise ValueError(f"gru: bp_lim={bp_lim} of a sequence of {len(X)} times: it must be from 0 to one less")
     params: dict[str, Any] = {} if bp_lim is None else {"bp_lim": int(bp_lim)}
@@ -118,9 +118,9 @@ def sliding_window_view(
     window_shape : sequence of int
         The shape of a window: it slides over as many of the last axes.
     step : int or sequence of int
-        How far the next window is, along all axes or along each.
+        The distance to the next window, along all axes or along each.
     dilation : int or sequence of int, optional
-        How far neighbours in a window are apart.
+        The distance between neighbours in a window.
     constant : bool, optional
         Whether the result is a constant; left out, it is one if `arr` is.
 

@@ -1,4 +1,4 @@
-"""An op is data: a forward function, one rule an operand, and (where libraries use a lesser one) the textbook formula.
+"""An op is data: a forward function, one rule per operand, and the textbook formula where libraries use a less accurate one.
 
 Everything else interprets this table: the certificate, the allowance, the mirror, the seeded faults, the tensor.
 """
@@ -42,7 +42,7 @@ class Op:
     elementwise : bool
         The op broadcasts, and its rules give arrays of the value's shape; gradients are summed back to the operand's shape.
     textbook_value : callable, optional
-        The same for the value: what libraries commonly compute in place of `forward`, where it loses digits.
+        The same for the value: the formula that libraries commonly use in place of `forward`, where it loses digits.
     """
 
     name: str
@@ -83,12 +83,12 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def op(name: str, forward: Rule, *rules: Rule | None, **more: Any) -> None:
-    """Put an op on the table."""
+    """Add an op to the table."""
     OPS[name] = Op(name, forward, rules, **more)
 
 
 def elementwise(name: str, forward: Rule, *rules: Rule | None, textbook: Any = None, **more: Any) -> None:
-    """Put an elementwise op on the table; a single textbook rule may stand without its tuple."""
+    """Add an elementwise op to the table; a single textbook rule need not be in a tuple."""
     if callable(textbook):
         textbook = (textbook,)
     OPS[name] = Op(name, forward, rules, elementwise=True, textbook=textbook, **more)

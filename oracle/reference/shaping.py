@@ -11,7 +11,7 @@ from ..numbers import add_reduce, boxed, is_object, lift, normalise_axes
 from ..program import as_tuple, decode_index
 from .op import op, unbroadcast
 
-# -- one operand: the cotangent takes the way back -----------------------------------------------------------------------------
+# -- one operand: the cotangent is moved back ----------------------------------------------------------------------------------
 
 
 def _reshaped(g: Any, y: Any, x: Any, **params: Any) -> Any:
@@ -90,7 +90,7 @@ def _stack_rule(k: int, g: Any, y: Any, *xs: Any, axis: int = 0) -> Any:
 op("concatenate", lambda *xs, axis=0: _joined(xs, axis), _concatenate_rule, variadic=True)
 op("stack", lambda *xs, axis=0: _joined([np.expand_dims(x, axis) for x in xs], axis), _stack_rule, variadic=True)
 
-# -- indexing: what is taken out of an array of positions tells where cotangents go --------------------------------------------
+# -- indexing: an index into an array of positions gives the places of the cotangents ------------------------------------------
 
 
 def positions(shape: tuple[int, ...], index: Any) -> np.ndarray:
@@ -104,7 +104,7 @@ def _take(x: Any, index: Any) -> Any:
 
 
 def scatter(g: Any, shape: tuple[int, ...], where: np.ndarray) -> Any:
-    """Add the elements of `g` up at flat positions `where` of a zero array."""
+    """Add up the elements of `g` at the flat positions `where` of an array of zeros."""
     flat = lift(np.zeros(math.prod(shape))) if is_object(g) else np.zeros(math.prod(shape), g.dtype)
     if is_object(g):
         for number, at in zip(np.asarray(g).reshape(-1), where.reshape(-1), strict=True):

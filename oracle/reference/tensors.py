@@ -26,7 +26,7 @@ Recipe = tuple[Op, Mapping[str, Any]]
 # -- operators -----------------------------------------------------------------------------------------------------------------
 
 GETITEM, SETITEM, POSITIVE, TRANSPOSE, POWER = (OPS[n] for n in ("getitem", "setitem", "positive", "transpose", "power"))
-#: As NumPy's ``**`` does: these exponents have functions of their own.
+#: As in NumPy's ``**``, these exponents have functions of their own.
 POWERS = {1: POSITIVE, 2: OPS["square"], 0.5: OPS["sqrt"], -1: OPS["reciprocal"]}
 
 Operator = Callable[[Any, Any], Any]
@@ -80,11 +80,11 @@ class Tensor:
     dtype : dtype, optional
         A float, integer or boolean type; NumPy's choice if left out.
     constant : bool, optional
-        Whether gradients pass this tensor by. Tensors of integers and booleans always are constants.
+        Whether no gradient is computed for this tensor. Tensors of integers and booleans always are constants.
     copy : bool
-        Whether the tensor has memory of its own.
+        Whether to copy the numbers into memory of the tensor's own.
     ndmin : int
-        Axes of length one are put in front until there are as many.
+        Axes of length one are added in front until there are this many.
 
     Notes
     -----
@@ -104,7 +104,7 @@ class Tensor:
     array([2., 4.])
     """
 
-    # What `functions` adds, with NumPy's names and parameters.
+    # Added by `functions`, with NumPy's names and parameters.
     sum: Callable[..., Tensor]
     mean: Callable[..., Tensor]
     var: Callable[..., Tensor]
@@ -133,7 +133,7 @@ class Tensor:
 
     __slots__ = ("__weakref__", "_node", "_nulled", "_parent", "_recipe", "_source")
 
-    #: Whether constants, too, remember how they were computed.
+    #: Whether constants also remember how they were computed.
     remembers = False
 
     _node: Node
@@ -164,7 +164,7 @@ class Tensor:
     # -- what it denotes -----------------------------------------------------------------------------------------------
 
     def _now(self) -> Node:
-        """The value that this tensor denotes now: a view follows its base; what was cleared starts afresh."""
+        """The value that this tensor denotes now: a view follows its base; a cleared value becomes one that was given."""
         node, parent = self._node, self._parent
         if parent is None:
             if node.cleared:
@@ -181,7 +181,7 @@ class Tensor:
 
     @property
     def data(self) -> np.ndarray:
-        """The array itself. What is written into it no gradient knows of."""
+        """The array itself. Gradients do not take account of what is written into it."""
         return self._node.data if self._parent is None else self._now().data
 
     @data.setter
@@ -189,7 +189,7 @@ class Tensor:
         node = self._now()
         if value is node.data:
             return
-        self._hold(node)  # a view of other memory is no view any more
+        self._hold(node)  # a view of other memory is no longer a view of the base
         node.data = np.asarray(value)
 
     @property
@@ -211,7 +211,7 @@ class Tensor:
 
     @property
     def constant(self) -> bool:
-        """Whether gradients pass this tensor by."""
+        """Whether no gradient is computed for this tensor."""
         return self._node.constant
 
     @property
@@ -256,20 +256,20 @@ class Tensor:
     # -- differentiation -----------------------------------------------------------------------------------------------
 
     def backward(self, grad: Any = None) -> None:
-        """Leave the derivative of this tensor by every variable it came from in that variable's ``grad``.
+        """Store the derivative of this tensor by every variable that it depends on in that variable's ``grad``.
 
-        Afterwards the way is cleared: each of them stands for itself, and can be used in new computations.
+        Afterwards the graph is cleared: each of those variables can be used in new computations.
 
         Parameters
         ----------
         grad : array_like, optional
-            The derivative of something else by this tensor, which it must broadcast to. Without it a tensor that is no scalar
-            counts as summed.
+            The derivative of another quantity by this tensor; must broadcast to its shape. Without it, a tensor that is not a
+            scalar counts as summed.
 
         Raises
         ------
         ClearedGraph
-            Where an earlier `backward` has cleared part of the way.
+            Where an earlier `backward` has cleared part of the graph.
         ValueError
             Where `grad` does not broadcast to this tensor's shape.
         """
@@ -307,7 +307,7 @@ class Tensor:
         self._become(SETITEM, (self, value), {"index": _index(index)})
 
     def _become(self, op: Op, operands: tuple[Any, ...], params: Mapping[str, Any] = NOTHING) -> Tensor:
-        """Denote the value of an op from now on, and let the base and all its views follow."""
+        """Denote the value of an op from now on; the base and all its views follow."""
         old = self._now()
         if not old.data.flags.writeable:
             raise ValueError(
@@ -332,7 +332,7 @@ class Tensor:
                 ) from None
         if value.data.base is not None:
             value = record(POSITIVE, (value,), NOTHING, old.constant or None)
-        value._node.constant = old.constant  # a variable that was overwritten with constants is a variable that was given
+        value._node.constant = old.constant  # a variable that is overwritten with constants becomes a variable that was given
         base = self.base
         if base is None:
             self._node = value._node
@@ -341,7 +341,7 @@ class Tensor:
         return self
 
     def _written_back(self, base: Tensor, value: Node) -> Node:
-        """The base's new value, where this view of it has a new one."""
+        """The base's new value, given that of this view of it."""
         whole, constant, remember = base._now(), base.constant, base.remembers
         assert self._recipe is not None
         if self._parent is base and self._recipe[0] is GETITEM:
@@ -351,7 +351,7 @@ class Tensor:
         flat = compute(SETITEM, (flat, value), {"index": (places,)}, constant, remember)
         return compute(OPS["reshape"], (flat,), {"shape": base.shape}, constant, remember)
 
-    # -- as NumPy's arrays are -----------------------------------------------------------------------------------------
+    # -- as an array of NumPy -----------------------------------------------------------------------------------------
 
     def copy(self, *, constant: bool | None = None) -> Tensor:
         """A tensor with a copy of the array and of the gradient, which remembers nothing."""
@@ -463,7 +463,7 @@ class Tensor:
 
 
 def _index(index: Any) -> tuple[Any, ...]:
-    """An index as a tuple, with arrays of its own where it has arrays."""
+    """An index as a tuple, its arrays copied."""
     return tuple(map(_index_part, index if isinstance(index, tuple) else (index,)))
 
 
@@ -488,10 +488,10 @@ def _array(x: Any, dtype: Any, copy: bool) -> np.ndarray:
 
 # -- called by NumPy -----------------------------------------------------------------------------------------------------------
 
-#: Who answers for NumPy's universal functions (and their methods), and for its other functions. Filled by `functions`.
+#: Replacements for NumPy's universal functions (and their methods), and for its other functions. Filled by `functions`.
 UFUNCS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 ARRAY_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
-#: Functions that tell of values what has no derivative (an order, a place, a type): they take any tensor and give no tensor.
+#: Functions whose results have no derivative (an order, a place, a type): they take any tensor and return no tensor.
 INDIFFERENT: set[Callable[..., Any]] = set()
 
 
@@ -502,7 +502,7 @@ def _full_name(function: Any, call: Any) -> str:
 
 
 def _plainly(call: Callable[..., Any], function: Any, args: Any, kwargs: Any) -> Any:
-    """A call that has no derivative, on the arrays themselves: NumPy's own result, if no gradient should flow through it."""
+    """NumPy's own result on the tensors' arrays, for a function without a derivative; no operand may be a variable."""
 
     def array(x: Any) -> Any:
         if isinstance(x, Tensor):
