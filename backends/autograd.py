@@ -22,10 +22,14 @@ def cast(x, dtype):
     return x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
 
 
-def pulled(program, variables, cotangent):
-    with warnings.catch_warnings():  # autograd warns where the value depends on no variable
+def quietly(traced, *given):
+    with warnings.catch_warnings():  # autograd warns where what it traces depends on no variable
         warnings.simplefilter("ignore")
-        pull, value = make_vjp(program)(variables)
+        return traced(*given)
+
+
+def pulled(program, variables, cotangent):
+    pull, value = quietly(make_vjp(program), variables)
     return np.array(value), [np.array(g) for g in pull(np.array(cotangent))]
 """,
     rooms=("anp",),
@@ -69,7 +73,7 @@ def pulled(program, variables, cotangent):
         def jvp({inputs}, {tangents}):
             {program}
 
-            value, tangent = make_jvp(program)({variable_tuple})({tangent_tuple})
+            value, tangent = quietly(make_jvp(program)({variable_tuple}), {tangent_tuple})
             return np.array(value), np.array(tangent)
     """,
     hvp={
@@ -79,7 +83,7 @@ def pulled(program, variables, cotangent):
 
                 {gradient}
 
-                gradients, products = make_jvp(gradient)({variable_tuple})({tangent_tuple})
+                gradients, products = quietly(make_jvp(gradient)({variable_tuple}), {tangent_tuple})
                 return [np.array(x) for x in products]
         """,
         "reverse over reverse": """
@@ -88,7 +92,7 @@ def pulled(program, variables, cotangent):
 
                 {gradient}
 
-                pull, gradients = make_vjp(gradient)({variable_tuple})
+                pull, gradients = quietly(make_vjp(gradient), {variable_tuple})
                 return [np.array(x) for x in pull({tangent_tuple})]
         """,
     },
