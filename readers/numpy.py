@@ -86,7 +86,7 @@ def trace(f: Callable[..., Any], arrays: Sequence[Any]) -> Program | None:
     except ValueError as problem:  # NumPy's own, where it wanted numbers
         raise (problem.__cause__ if isinstance(problem.__cause__, Cut) else problem) from None
     if isinstance(out, (tuple, list, dict)):
-        raise TypeError(f"the function returned a {type(out).__name__}: it must return one array; add up or stack what it has")
+        raise TypeError(f"the function returned a {type(out).__name__}: it must return one array; add up or stack its results")
     return program_of(out, leaves) if isinstance(out, Tensor) and not out.constant else None
 
 

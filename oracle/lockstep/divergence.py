@@ -1,4 +1,4 @@
-"""Divergences: what differs after a line, and in which words that is recorded."""
+"""Divergences: differences after a line, and the words in which they are recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of scripts: the names in one, and what it does."""
+"""Lines of scripts: the names in a line, and its act."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class ValueOrigin:
     upstream : frozenset of int
         Numbers of all values that this one was computed from, as long as `backward` has not cleared that.
     bases : tuple of ValueOrigin
-        For a view: the tensor that it is a view of, and what that is a view of.
+        For a view: the tensor that it is a view of, the tensor of which that one is a view, and so on.
     parted : bool
         Whether `backward` has passed it while it shared memory with another tensor.
     neighbours : frozenset of int
@@ -88,7 +88,7 @@ class Lockstep:
         return [n for n in among if n in self.origins]
 
     def array(self, name: str) -> np.ndarray:
-        """The array that a name stands for, in the reference's world."""
+        """The array that a name denotes in the reference's world."""
         return array_of(self[name])
 
     def sharing(self, name: str) -> list[str]:
@@ -197,7 +197,7 @@ class Lockstep:
         return made
 
     def _note_update(self, name: str, read: frozenset[str]) -> None:
-        """All that shares the memory denotes new values, which come from the old ones and from what was read."""
+        """Every name that shares the memory denotes a new value, computed from the old ones and from the operands."""
         shared = [self.origins[n] for n in self.sharing(name) if n in TENSORS]
         group = {id(p): p for member in shared for p in (member, *member.bases)}
         old = _union(p.origin for p in (*group.values(), *(self.origins[n] for n in read)))

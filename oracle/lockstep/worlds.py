@@ -1,4 +1,4 @@
-"""The two worlds that a script is run in: how a line is run in one, and what can be seen there afterwards."""
+"""The two worlds that a script is run in: how a line is run in one, and everything that is visible there afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """Stop what does not come back, where there are signals to do so: in the main thread, on POSIX."""
+    """Interrupt a call that does not return, where signals can: in the main thread, on POSIX."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

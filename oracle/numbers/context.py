@@ -3,7 +3,7 @@
 ``enclosing`` gives balls that contain the exact result; ``rounding_in`` gives balls that contain every honest computation in a
 float dtype; ``taylor`` gives truncated Taylor series of balls. Nothing else touches flint's precision, which is global.
 
-``rounding_in`` is what the allowance rests on: ball arithmetic with the precision of a float dtype, less `GUARD_BITS`. Each
+``rounding_in`` is the basis of the allowance: ball arithmetic with the precision of a float dtype, less `GUARD_BITS`. Each
 primitive result then carries a radius of at least one unit in its last kept place.
 """
 

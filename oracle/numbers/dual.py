@@ -1,6 +1,6 @@
 """Dual floats: a float and its derivative along one direction, each rounded in the float's own dtype.
 
-They are how the reference goes forwards over its own reverse mode without leaving float arithmetic.
+With them the reference computes forward over reverse in float arithmetic.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Dual:
     def __truediv__(self, other: Any) -> Dual:
         other = _dual(other)
         value = self.value / other.value
-        if np.isinf(other.value):  # what has overflowed is divided by: the quotient is 0, and stays so
+        if np.isinf(other.value):  # the divisor has overflowed: the quotient is 0, and stays so
             return Dual(value, 0 * value)
         return Dual(value, (self.slope - value * other.slope) / other.value)
 
