@@ -78,7 +78,7 @@ def act(line: str) -> str:
 
 @cache
 def target(line: str) -> str:
-    """The name that a line changes: what it updates, writes into or differentiates.
+    """The name that a line updates, writes into or differentiates.
 
     Examples
     --------

@@ -271,7 +271,18 @@ def test_products_of_matrices_and_their_gradients_contain_the_rational_numbers(
 def test_a_matrix_mistaken_for_another_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """On balls alone the first operand is taken for the second, so that the series stand against them."""
     program, cotangent = _product_question((5, 5), (5, 5))
-    confused = replace(OPS["matmul"], forward=lambda a, b: scalars.matmul(a, a if scalars.arithmetic().balls else b))
+    matmul = OPS["matmul"]
+    by_first, by_second = matmul.rules
+    assert by_first is not None
+
+    def mistaken(a: Any, b: Any) -> Any:
+        return a if scalars.arithmetic().balls else b
+
+    confused = replace(
+        matmul,
+        forward=lambda a, b: matmul.forward(a, mistaken(a, b)),
+        rules=(lambda g, y, a, b: by_first(g, y, a, mistaken(a, b)), by_second),
+    )
     monkeypatch.setitem(OPS, "matmul", confused)
     c = certify(program, cotangent)
     assert not _contains(c.value, _exactly(*(i.data for i in program.inputs)))
