@@ -76,6 +76,7 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
     values = _computed(program, backend)
     cotangents = _cotangents(question)
     tangents = _tangents(question) if MODES[finding.mode].directed else []
+    about = (finding.mode, "vjp") if finding.mode == "hvp" else (finding.mode,)  # what is wrong once is wrong twice
     otherwise: Blame | None = None
     for number, step in enumerate(program.steps):
         operands = {a: values[a] for a in step.args}
@@ -85,11 +86,11 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
         if cotangent is None or any(v is None for v in operands.values()):
             continue
         alone = _alone(program, number, operands, cotangent, tangents)
-        alone_findings = [f for f in judge(alone, backend, modes=(finding.mode,)).findings if f.mode == finding.mode]
-        alike = _alike(alone_findings, finding)
+        alone_findings = judge(alone, backend, modes=(finding.mode,)).findings
+        alike = _alike([f for f in alone_findings if f.mode == finding.mode], finding)
         if alike is not None:
             return Blame(number, step.op, alone, f"step {number} ({step.op}) fails alone", alike)
-        failing = next((f for f in alone_findings if f.verdict in FAILING), None)
+        failing = next((f for f in alone_findings if f.verdict in FAILING and f.mode in about), None)
         if failing is not None and otherwise is None:
             note = f"step {number} ({step.op}) fails alone, in another way: {failing.verdict}"
             otherwise = Blame(number, step.op, alone, note, failing)

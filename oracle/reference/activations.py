@@ -11,7 +11,10 @@ import numpy as np
 from ..numbers import (
     absolute,
     add_reduce,
+    arithmetic,
     boxed,
+    coefficients,
+    either_slope,
     exp,
     expm1,
     is_object,
@@ -231,10 +234,19 @@ def glu(x: Any, axis: int = -1) -> Any:
     return first * sigmoid(second)
 
 
-def _glu_rule(slope: Rows) -> Rows:
+def _textbook_gate(x: Any) -> Any:
+    """The sigmoid; that of a series may have the slope s (1 - s), as where libraries differentiate it."""
+    open_ = sigmoid(x)
+    if not arithmetic().series:
+        return open_
+    y = coefficients(open_, 0)
+    return either_slope(open_, y * (1 - y) * coefficients(x, 1))
+
+
+def _glu_rule(slope: Rows, gate: Rows = sigmoid) -> Rows:
     def rule(g: Any, y: Any, x: Any, axis: int = -1) -> Any:
         first, second = _halves(x, axis)
-        open_ = sigmoid(second)
+        open_ = gate(second)
         return boxed(np.concatenate([np.asarray(g * open_), np.asarray(g * (first * slope(open_, second)))], axis=axis))
 
     return rule
@@ -242,5 +254,5 @@ def _glu_rule(slope: Rows) -> Rows:
 
 op(
     "glu", glu, _glu_rule(lambda open_, x: open_ * sigmoid(-x)),
-    textbook=(_glu_rule(lambda open_, x: open_ * (1 - open_)),),
+    textbook=(_glu_rule(lambda open_, x: open_ * (1 - open_), _textbook_gate),),
 )  # fmt: skip
