@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -89,13 +90,19 @@ def load(spec: str, own_process: bool = False) -> Backend:
     if not is_spoken(implementation):
         if lacking := [name for name in NEEDED if not hasattr(implementation, name)]:
             raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
-        backend = as_backend(implementation)
+        try:
+            backend = as_backend(implementation)
+        except TypeError as problem:
+            raise UnknownBackend(f"{spec} is no backend: {problem}") from problem
     else:
         if own_process and implementation.distributions[0] not in sys.modules:  # otherwise it has read its variables already
             for name, value in implementation.language.environment.items():
                 os.environ.setdefault(name, value)
         backend = _started(spec, implementation)
     check_spellings(backend)
+    versions = _attempt(spec, backend.versions)
+    if not (isinstance(versions, Mapping) and versions and all(isinstance(v, str) for v in versions.values())):
+        raise UnknownBackend(f"{spec} is no backend: its versions() must be a dict of package to version, not {versions!r}")
     return backend
 
 

@@ -36,8 +36,8 @@ def pulled(value, variables, cotangent, **kept):
     return torch.autograd.grad(value, variables, cotangent.to(value.dtype), allow_unused=True, **kept)
 def pulled_again(gradients, variables, tangents):
     pairs = [(g, tensor(v)) for g, v in zip(gradients, tangents) if g is not None and g.requires_grad]
-    curved, along = [g for g, _ in pairs], [v for _, v in pairs]
-    return torch.autograd.grad(curved, variables, along, allow_unused=True) if pairs else [None] * len(variables)
+    curved, weights = [g for g, _ in pairs], [v for _, v in pairs]
+    return torch.autograd.grad(curved, variables, weights, allow_unused=True) if pairs else [None] * len(variables)
 
 def places(index, shape):
     if any(isinstance(p, slice) and (p.step or 1) < 0 for p in index):

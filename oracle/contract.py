@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .program import Input, Question, letter
-from .protocol import Answer, Backend, Unsupported
+from .protocol import Answer, Backend, MalformedAnswer, Unsupported
 from .reference.evaluate import as_numpy
 from .verdicts import Finding
 
@@ -18,6 +18,8 @@ __all__ = ["ask_twice", "raised", "same", "unchanged"]
 def raised(problem: Exception, where: str, mode: str = "vjp") -> Finding:
     """The finding that an exception amounts to."""
     lines = str(problem).strip().splitlines()
+    if isinstance(problem, MalformedAnswer):
+        return Finding("contract", where, str(problem), mode=mode)
     if isinstance(problem, Unsupported) and lines:
         return Finding("unsupported", where, lines[0], mode=mode)
     verdict = "unsupported" if isinstance(problem, Unsupported) else "crash"
@@ -34,6 +36,8 @@ def ask_twice(question: Question, backend: Backend) -> tuple[Answer, list[Findin
         cotangent = np.array(question.cotangent)
         with np.errstate(all="ignore"):
             answer = backend.vjp(question.program, inputs, cotangent)
+        if not (hasattr(answer, "value") and isinstance(getattr(answer, "gradients", None), (list, tuple))):
+            raise MalformedAnswer(f"vjp returned {_kind(answer)} where an Answer with a value and a list of gradients is due")
         answers.append([np.array(a) for a in _arrays(answer)])
         if given is None:
             given = answer
@@ -44,6 +48,11 @@ def ask_twice(question: Question, backend: Backend) -> tuple[Answer, list[Findin
     if not _all_same(answers[0], _arrays(given)):
         findings.append(Finding("contract", "program", "the first answer changed when the second was computed"))
     return given, findings
+
+
+def _kind(x: object) -> str:
+    name = type(x).__name__
+    return "None" if x is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _arrays(answer: Answer) -> list[np.ndarray]:
@@ -88,7 +97,7 @@ def _contract(
         if g is None:
             continue
         if not isinstance(g, np.ndarray):
-            broken(name, f"a {type(g).__name__} where an array is due")
+            broken(name, f"{_kind(g)} where an array is due")
             continue
         if g.shape != i.data.shape:
             broken(name, f"shape {g.shape} where {i.data.shape} is due")

@@ -24,13 +24,21 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .dtypes import FLOATS
 from .program import Program
 
-__all__ = ["NEEDED", "Answer", "Backend", "Hvp", "Implementation", "Jvp", "Language", "Unsupported", "Vjp", "as_backend"]
+__all__ = [
+    "NEEDED", "Answer", "Backend", "Hvp", "Implementation", "Jvp", "Language", "MalformedAnswer",
+    "Unsupported", "Vjp", "as_backend",
+]  # fmt: skip
 
 
 class Unsupported(Exception):
     """The implementation does not have what the program needs; the message says what."""
+
+
+class MalformedAnswer(TypeError):
+    """What a backend returned is not of the form that is due; the message says what it is."""
 
 
 @dataclass
@@ -228,6 +236,25 @@ class Implementation(Protocol):
 NEEDED = ("name", "versions", "vjp")
 
 
+def _all_floats(names: Any) -> bool:
+    return isinstance(names, (tuple, list)) and bool(names) and all(name in FLOATS for name in names)
+
+
+#: What each field of a backend must be, in words and as a test.
+_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("text", lambda x: isinstance(x, str) and bool(x.strip())),
+    **dict.fromkeys(("versions", "vjp", "supports", "use_cache"), ("a function", callable)),
+    "jvp": ("a function", lambda x: x is None or callable(x)),
+    "hvp": ("a function, or a dict of functions", lambda x: isinstance(x, Mapping) and all(map(callable, x.values()))),
+    "dtypes": (f"a tuple of float dtypes ({', '.join(FLOATS)})", _all_floats),
+    "unit_roundoff": (
+        "a dict of float dtypes to numbers",
+        lambda x: isinstance(x, Mapping) and set(x) <= set(FLOATS) and all(isinstance(u, float) and u > 0 for u in x.values()),
+    ),
+    "language": ("a Language", lambda x: isinstance(x, Language)),
+}
+
+
 def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
     """A module or object with a backend's functions, as a `Backend` with the defaults filled in.
 
@@ -239,7 +266,7 @@ def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
     Raises
     ------
     TypeError
-        Where it lacks one of them.
+        Where it lacks one of them, or one of a backend's fields is of the wrong kind.
     """
     if isinstance(given, Backend):
         return given
@@ -249,6 +276,9 @@ def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
     own = {f.name: getattr(given, f.name) for f in fields(Backend) if hasattr(given, f.name)}
     if callable(own.get("hvp")):
         own["hvp"] = {"": own["hvp"]}
+    for name, (rule, holds) in _RULES.items():
+        if name in own and not holds(own[name]):
+            raise TypeError(f"its {name} must be {rule}, not {own[name]!r}")
     own["dtypes"] = tuple(own.get("dtypes", Backend.dtypes))
     own["file"] = str(getattr(given, "__file__", "") or "")
     return Backend(**own)

@@ -17,8 +17,9 @@ from ..oracle.judge import Finding, Judgement
 from ..oracle.kinks import Subdifferential
 from ..oracle.legs import Witness
 from ..oracle.modes import MODES
-from ..oracle.program import ProgramError, Question
+from ..oracle.program import ProgramError, Question, letter
 from ..oracle.reference import OPS, UnknownOp
+from ..oracle.reference.evaluate import as_numpy
 from .fields import ArrayField, FrozenModel, QuestionField, Real, Stance, Verdict, describe
 from .script_case import SCHEMA_VERSION, ScriptCase
 
@@ -160,10 +161,19 @@ class Case(FrozenModel):
 
     @field_validator("question")
     @classmethod
-    def _of_known_ops(cls, question: Question) -> Question:
+    def _makes_sense(cls, question: Question) -> Question:
         for op in question.program.ops:
             if op not in OPS:
                 raise ProgramError(str(UnknownOp(op)))
+        try:
+            value = as_numpy(question.program)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as problem:
+            raise ProgramError(f"the program cannot be run: {problem}") from problem
+        if question.cotangent.shape != value.shape:
+            raise ProgramError(f"the cotangent has shape {question.cotangent.shape}; the program's value has {value.shape}")
+        for n, (i, v) in enumerate(zip(question.program.inputs, question.directions, strict=True)):
+            if v is not None and v.shape != i.data.shape:
+                raise ProgramError(f"the direction of {letter(n)} has shape {v.shape}; the input has {i.data.shape}")
         return question
 
     @classmethod

@@ -57,7 +57,7 @@ def dashboard(history: History) -> str:
         )  # fmt: skip
         if len(text.encode()) < MOST_BYTES:
             return text
-    raise ValueError(f"the dashboard is larger than {MOST_BYTES} bytes even with what is least: begin a new history")
+    raise ValueError(f"the dashboard is larger than {MOST_BYTES} bytes even at its shortest: begin a new history")
 
 
 def _place(history: History, machine: Machine, name: str) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from ..oracle.blame import Blame, blame
 from ..oracle.certificate import as_question
 from ..oracle.judge import Judgement, certificate_for
 from ..oracle.judge import judge as verdict_on
-from ..oracle.legs import LEGS, Leg, Opinion, Witness, contradiction
+from ..oracle.legs import LEGS, Leg, Opinion, Witness, contradiction, gradient_differences
+from ..oracle.modes import MODES
 from ..oracle.program import Program, Question
 from ..oracle.protocol import Backend, as_backend
 from ..oracle.verdicts import FAILING, GRAVITY, Finding
@@ -246,9 +247,11 @@ def judge(program: Program | Question, backend: Any, cotangent: Any = None) -> J
 
 def witnesses(judgement: Judgement, backend: Backend) -> list[Witness]:
     """The testimony of every leg on one question, and the backend's last."""
-    certificate = judgement.certificate
+    certificate, worst = judgement.certificate, judgement.worst
     if not certificate.decided:
         return [Witness("balls", "abstains", note=certificate.trouble)]
+    if worst is not None and worst.mode == "hvp":
+        return _witnesses_of_second_order(judgement, backend, worst)
     out = [Witness("balls", "agrees", _along(judgement, [None if e is None else e.nearest for e in certificate.gradients]))]
     for leg in LEGS.values():
         called = opinion_for(leg, backend.name)
@@ -256,10 +259,20 @@ def witnesses(judgement: Judgement, backend: Backend) -> list[Witness]:
         witness = leg.ask(judgement, unexcused)
         if witness is not None and leg.name != "balls":
             out.append(witness)
-    worst = judgement.worst
     stance = "disagrees" if judgement.failed else "abstains" if judgement.verdict in ("undecided", "unsupported") else "agrees"
     derivative = _along(judgement, judgement.gradients) if judgement.gradients else float("nan")
     return [*out, Witness(backend.name, stance, derivative, f"{worst.where}: {worst.reason}" if worst else "")]
+
+
+def _witnesses_of_second_order(judgement: Judgement, backend: Backend, worst: Finding) -> list[Witness]:
+    """What balls, and differences of gradients, have for the directions times a Hessian-vector product."""
+    truth = MODES["hvp"].certify(judgement.certificate)
+    note = f"{worst.where}: {worst.reason}"
+    if truth.trouble:
+        return [Witness("balls", "abstains", note=truth.trouble), Witness(backend.name, "abstains", note=note)]
+    curvature = _along(judgement, [None if e is None else e.nearest for e in truth.arrays])
+    balls = Witness("balls", "agrees", curvature, "second order: the reverse program on Taylor series")
+    return [balls, gradient_differences(judgement.certificate), Witness(backend.name, "disagrees", note=note)]
 
 
 def _along(judgement: Judgement, gradients: Any) -> float:

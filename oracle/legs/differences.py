@@ -73,16 +73,19 @@ def gradient_differences(certificate: Certificate) -> Witness:
     exact = [e for e in truth.arrays if e is not None]
     balls = [ball for e in exact for ball in np.asarray(e.balls).reshape(-1)]
     allowances = np.concatenate([e.allowance.reshape(-1) for e in exact])
-    sharp = 0
+    along = np.concatenate(
+        [np.asarray(v).reshape(-1) for e, v in zip(truth.arrays, question.directions, strict=True) if e is not None]
+    )
+    sharp, curvature = 0, float(sum(float(x) * v for x, v in zip(fine, along, strict=True)))
     for coarse, slope, ball, allowance in zip(wide, fine, balls, allowances, strict=True):
         with s.enclosing(BITS):
             around = slope + arb(0, abs(coarse - slope).upper())
             if around.is_finite() and float(around.rad()) <= allowance:
                 sharp += 1
                 if not around.overlaps(ball):
-                    return Witness("differences", "disagrees", float(around), "second order")
+                    return Witness("differences", "disagrees", curvature, "second order")
     stance = "agrees" if sharp else "abstains"
-    return Witness("differences", stance, note=f"second order: {sharp} of {len(balls)} elements")
+    return Witness("differences", stance, curvature, f"second order: {sharp} of {len(balls)} elements")
 
 
 @contextmanager

@@ -106,7 +106,7 @@ elementwise("leaky_relu", leaky_relu, lambda g, y, x, slope: where(above(x), g, 
 elementwise("elu", elu, lambda g, y, x, alpha: where(above(x), g, g * (alpha * exp(below(x)))),
             textbook=lambda g, y, x, alpha: where(above(x), g, g * (y + alpha)), textbook_value=textbook_elu)
 elementwise("selu", selu, lambda g, y, x: g * SCALE * where(above(x), 1, ALPHA * exp(below(x))),
-            textbook=lambda g, y, x: g * SCALE * where(above(x), 1, ALPHA * (exp(below(x)) - 1) + ALPHA),
+            textbook=lambda g, y, x: g * where(above(x), SCALE, y + SCALE * ALPHA),
             textbook_value=lambda x: SCALE * textbook_elu(x, ALPHA))
 elementwise("sigmoid", sigmoid, lambda g, y, x: g * (y * sigmoid(-x)), textbook=lambda g, y, x: g * (y * (1 - y)))
 elementwise("hard_tanh", hard_tanh, lambda g, y, x, **bounds: g * _inside(x, **bounds))

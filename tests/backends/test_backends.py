@@ -41,7 +41,8 @@ def versions(): return {"own": "1"}
 def vjp(program, inputs, cotangent): return None
 class Another:
     name = "another"
-    versions = vjp = lambda self: None
+    def versions(self): return {"another": "1"}
+    def vjp(self, program, inputs, cotangent): return None
 """
 
 
@@ -451,7 +452,7 @@ def test_a_language_is_read_without_its_library(name: str) -> None:
 def test_only_a_process_of_adjudges_own_gets_the_environment_that_a_backend_asks_for(own: Path) -> None:
     Path("asking.py").write_text(
         "from adjudge.backends import Language\n"
-        "name, distributions = 'asking', ('asked_library',)\n"
+        "name, distributions = 'asking', ('pytest',)\n"
         "language = Language(environment={'ADJUDGE_ASKED': '1', 'ADJUDGE_SET': '1'})\n"
     )
     code = (

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 from packaging.version import Version
 
-from .test_rooms import FLOORS, ROOT
+from .test_rooms import ARROWS, ROOT
 
 #: What `pyproject.toml` asks for.
 SETUPTOOLS = Version("77")
@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     if setuptools_here() < SETUPTOOLS:
         pytest.skip(f"building needs setuptools {SETUPTOOLS} or newer in this environment")
     copy = tmp_path_factory.mktemp("checkout")
-    for path in (*(ROOT / room for room in (*FLOORS, "tests")), *ROOT.glob("*.py"), *ROOT.glob("*.toml"), *ROOT.glob("*.md")):
+    for path in (*(ROOT / room for room in (*ARROWS, "tests")), *ROOT.glob("*.py"), *ROOT.glob("*.toml"), *ROOT.glob("*.md")):
         if path.is_dir():
             shutil.copytree(path, copy / path.name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -55,7 +55,7 @@ def test_of_the_tests_a_wheel_holds_the_conformance_suite(wheel: list[str]) -> N
 
 def test_a_wheel_holds_every_module_and_every_file_that_is_read(wheel: list[str]) -> None:
     read = {".py", ".toml", ".json", ".css", ".html", ".typed"}
-    for room in FLOORS:
+    for room in ARROWS:
         place = "adjudge" if room == "front" else f"adjudge/{room}"
         for path in (ROOT / room).rglob("*.*"):
             if path.suffix in read and "__pycache__" not in path.parts:
