@@ -177,7 +177,7 @@ def one_of(ctx: click.Context, first: str, second: str, sentence: str) -> tuple[
 def backend_of(spec: str) -> Backend:
     """The backend that the user means."""
     try:
-        judged = load(spec)
+        judged = load(spec, own_process=True)
         check_spellings(judged)
     except BackendError as problem:
         refuse(str(problem))

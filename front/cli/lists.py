@@ -83,7 +83,7 @@ def _installed(distribution: str) -> str:
 
 def _imports(name: str) -> str:
     try:
-        return ", ".join(f"{package} {number}" for package, number in load(name).versions().items())
+        return ", ".join(f"{package} {number}" for package, number in load(name, own_process=True).versions().items())
     except BackendError as problem:
         return str(problem)
 
