@@ -465,6 +465,14 @@ def test_only_a_process_of_adjudges_own_gets_the_environment_that_a_backend_asks
         assert result.stdout.strip() == seen
 
 
+def test_the_command_line_sets_the_environment_before_the_library_is_imported() -> None:
+    pytest.importorskip("mygrad", reason="MyGrad is not installed")
+    code = "import os; from adjudge.cli.command import backend_of; backend_of('mygrad'); print(os.environ['NUMBA_DISABLE_JIT'])"
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert result.stdout.strip() == "1"
+
+
 def test_an_op_that_nobody_has_is_unsupported_or_unknown(backend: Backend) -> None:
     assert backend.supports("multiply")
     assert backend.name == "mirror" or not backend.supports("no_such_op")
