@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from adjudge.backends import BackendError
-from adjudge.records.places import BENCH_FILE, HISTORY
+from adjudge.records.places import BENCH_FILE
 
-from .command import REPORT_DIR, listed, near, refuse
+from .command import REPORT_DIR, history_option, listed, near, refuse
 
 if TYPE_CHECKING:
     from adjudge.records.models import Record
@@ -21,14 +21,7 @@ __all__ = ["bench"]
 @click.command(short_help="Time backprop, or gate on its speed.")
 @click.argument("backends", metavar="[BACKEND]...", nargs=-1)
 @click.option("--op", "ops", metavar="NAME", multiple=True, help="Only this op; may be repeated.")
-@click.option(
-    "--history",
-    "past",
-    type=click.Path(),
-    default=str(HISTORY),
-    metavar="DIR",
-    help="Append the run to the history there.",
-)
+@history_option
 @click.option("--gate", type=click.FloatRange(min=1), metavar="RATIO", help="Compare two sides; status 3 if slower.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the records go.")
 @click.pass_context

@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 
 from adjudge.backends import Backend
-from adjudge.records.places import HISTORY
 
-from .command import REPORT_DIR, a_name, backend_of, ledger_of, near, one_of, refuse, some_names
+from .command import REPORT_DIR, a_name, backend_of, history_option, ledger_of, near, one_of, refuse, some_names
 from .lists import list_ops
 
 __all__ = ["check"]
@@ -32,14 +31,7 @@ LEGS = ("balls", "series", "differences", "jax")
 @click.option("--strict-accuracy", is_flag=True, help="Loss of digits fails the gate.")
 @click.option("--ledger", type=click.Path(), metavar="FILE", help="Known deviations, in place of the shipped ledger.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the report goes.")
-@click.option(
-    "--history",
-    "past",
-    type=click.Path(),
-    default=str(HISTORY),
-    metavar="DIR",
-    help="Append the run to the history there.",
-)
+@history_option
 @click.option("--no-report", is_flag=True, help="Write no files.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only failures and the verdict.")
 @click.option("-v", "--verbose", is_flag=True, help="Print everything that is not correct.")

@@ -13,19 +13,29 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from adjudge.backends import Backend, BackendError, check_spellings, load
+from adjudge.backends import Backend, BackendError, load
+from adjudge.records.places import HISTORY
 
 if TYPE_CHECKING:
     from adjudge.records.ledger import Ledger
 
 __all__ = [
     "FAILED", "INTERRUPTED", "NO_VERDICT", "PASSED", "REPORT_DIR", "SKIPPED", "Commands", "Refusal", "a_name",
-    "backend_of", "configured", "ledger_of", "listed", "near", "one_of", "refuse", "some_names",
+    "backend_of", "configured", "history_option", "ledger_of", "listed", "near", "one_of", "refuse", "some_names",
 ]  # fmt: skip
 
 #: Exit statuses, as the interface has them.
 PASSED, FAILED, NO_VERDICT, SKIPPED, INTERRUPTED = 0, 1, 2, 125, 130
 REPORT_DIR = "adjudge-report"
+#: Of every command that appends to the history of runs.
+history_option = click.option(
+    "--history",
+    "past",
+    type=click.Path(),
+    default=str(HISTORY),
+    metavar="DIR",
+    help="Append the run to the history there.",
+)
 
 
 class Refusal(click.ClickException):
@@ -177,11 +187,9 @@ def one_of(ctx: click.Context, first: str, second: str, sentence: str) -> tuple[
 def backend_of(spec: str) -> Backend:
     """The backend that the user means."""
     try:
-        judged = load(spec, own_process=True)
-        check_spellings(judged)
+        return load(spec, own_process=True)
     except BackendError as problem:
         refuse(str(problem))
-    return judged
 
 
 def ledger_of(path: str | None, backend: str) -> Ledger:
