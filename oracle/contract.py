@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .program import Input, Question, letter
-from .protocol import Answer, Backend, MalformedAnswer, Unsupported
+from .protocol import Answer, Backend, MalformedAnswer, Unsupported, kind_of
 from .reference.evaluate import as_numpy
 from .verdicts import Finding
 
@@ -37,7 +37,7 @@ def ask_twice(question: Question, backend: Backend) -> tuple[Answer, list[Findin
         with np.errstate(all="ignore"):
             answer = backend.vjp(question.program, inputs, cotangent)
         if not (hasattr(answer, "value") and isinstance(getattr(answer, "gradients", None), (list, tuple))):
-            raise MalformedAnswer(f"vjp returned {_kind(answer)} where an Answer with a value and a list of gradients is due")
+            raise MalformedAnswer(f"vjp returned {kind_of(answer)} where an Answer with a value and a list of gradients is due")
         answers.append([np.array(a) for a in _arrays(answer)])
         if given is None:
             given = answer
@@ -48,11 +48,6 @@ def ask_twice(question: Question, backend: Backend) -> tuple[Answer, list[Findin
     if not _all_same(answers[0], _arrays(given)):
         findings.append(Finding("contract", "program", "the first answer changed when the second was computed"))
     return given, findings
-
-
-def _kind(x: object) -> str:
-    name = type(x).__name__
-    return "None" if x is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _arrays(answer: Answer) -> list[np.ndarray]:
@@ -97,7 +92,7 @@ def _contract(
         if g is None:
             continue
         if not isinstance(g, np.ndarray):
-            broken(name, f"{_kind(g)} where an array is due")
+            broken(name, f"{kind_of(g)} where an array is due")
             continue
         if g.shape != i.data.shape:
             broken(name, f"shape {g.shape} where {i.data.shape} is due")

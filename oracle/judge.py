@@ -16,7 +16,7 @@ from .dtypes import TINY
 from .kinks import Subdifferential
 from .modes import DIRECTED, MODES, Mode, Reply
 from .program import Question, letter
-from .protocol import Answer, Backend, Implementation, as_backend
+from .protocol import Answer, Backend, Implementation, as_backend, kind_of
 from .series import directions_in_dtype
 from .verdicts import FAILING, GRAVITY, HARMLESS, VERDICTS, Finding, gravest
 
@@ -197,7 +197,7 @@ def _broken(mode: Mode, question: Question, reply: Reply, inputs: Sequence[Any],
         if got is None and len(due) == len(question.program.inputs):
             continue
         if not isinstance(got, np.ndarray):
-            return Finding("contract", name, f"a {type(got).__name__} where an array is due", mode=mode.name)
+            return Finding("contract", name, f"{kind_of(got)} where an array is due", mode=mode.name)
         if got.shape != shape:
             return Finding("contract", name, f"shape {got.shape} where {shape} is due", mode=mode.name)
         if got.dtype != dtype:

@@ -20,7 +20,7 @@ from . import numbers as s
 from .certificate import LAST_BITS, Certificate, Truth, enclose, finite, flat, lifted, span_of
 from .dtypes import TINY
 from .program import Program, Question, letter
-from .protocol import Answer, Backend, MalformedAnswer
+from .protocol import Answer, Backend, MalformedAnswer, kind_of
 from .reference.evaluate import backward, forward
 from .series import FIRST_BITS, TOO_ROUGH, constants, directions_in_dtype, push, pushed, slopes
 
@@ -204,7 +204,7 @@ def _along(answered: Answered, smooth: bool = False) -> Callable[[Certificate], 
 def _ask_jvp(function: Callable[..., Any], question: Question, inputs: list[Any], cotangent: Any, along: Tangents) -> Reply:
     answer = function(question.program, inputs, along)
     if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
-        raise MalformedAnswer(f"jvp returned {type(answer).__name__} where a pair of value and tangent is due")
+        raise MalformedAnswer(f"jvp returned {kind_of(answer)} where a pair of value and tangent is due")
     return Reply([answer[1]], answer[0])
 
 
@@ -248,7 +248,7 @@ def _lossy_tangent(certificate: Certificate, truth: Truth, errors: Sequence[np.n
 def _ask_hvp(function: Callable[..., Any], question: Question, inputs: list[Any], cotangent: Any, along: Tangents) -> Reply:
     answer = function(question.program, inputs, cotangent, along)
     if not isinstance(answer, (tuple, list)):
-        raise MalformedAnswer(f"hvp returned {type(answer).__name__} where a list of one array per input is due")
+        raise MalformedAnswer(f"hvp returned {kind_of(answer)} where a list of one array per input is due")
     return Reply(answer)
 
 

@@ -29,7 +29,7 @@ from .program import Program
 
 __all__ = [
     "NEEDED", "Answer", "Backend", "Hvp", "Implementation", "Jvp", "Language", "MalformedAnswer",
-    "Unsupported", "Vjp", "as_backend",
+    "Unsupported", "Vjp", "as_backend", "kind_of",
 ]  # fmt: skip
 
 
@@ -39,6 +39,12 @@ class Unsupported(Exception):
 
 class MalformedAnswer(TypeError):
     """What a backend returned is not of the form that is due; the message says what it is."""
+
+
+def kind_of(x: object) -> str:
+    """The type of what a backend returned, with its article."""
+    name = type(x).__name__
+    return "None" if x is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 @dataclass
