@@ -159,6 +159,24 @@ def test_a_backend_of_ones_own_that_fails_shows_its_own_error(spec: str, said: s
     assert "second line" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("name = 3", "its name must be text, not 3"),
+        ("vjp = 3", "its vjp must be a function, not 3"),
+        ("hvp = 3", "its hvp must be a function, or a dict of functions, not 3"),
+        ("dtypes = ('int32',)", "its dtypes must be a tuple of float dtypes"),
+        ("unit_roundoff = {'float32': -1.0}", "its unit_roundoff must be a dict of float dtypes to numbers"),
+        ("def versions(): return None", "its versions() must be a dict of package to version, not None"),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_told_in_a_sentence(line: str, said: str, own: Path) -> None:
+    (own / "own_wrong.py").write_text(f"{OWN}{line}\n")
+    with pytest.raises(UnknownBackend) as caught:
+        load("own_wrong.py")
+    assert said in str(caught.value)
+
+
 # -- spellings -----------------------------------------------------------------------------------------------------------------
 
 
