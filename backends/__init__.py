@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
-from ..oracle.protocol import NEEDED, Answer, Backend, Unsupported, as_backend
-from .language import Language, is_spoken, spoken
+import numpy as np
+
+from ..oracle.accused.adapter import fields_of, is_spoken, supported
+from ..oracle.dtypes import FLOATS
+from ..oracle.program import Program
+from ..oracle.protocol import Answer, Backend, Lost, Raised, Unsupported, as_backend
+from ..oracle.reference import OPS
+from .language import Language, LanguageError, spoken
+from .protocol.environments import NoEnvironment, python_in, release
+from .protocol.finding import NoBackend, Unimportable, Unknown, check_versions, find, part, sentence
+from .protocol.isolated import FIELDS, HelloError, Isolated
+from .protocol.process import MEMORY, QUESTION_TIMEOUT, Limits, OutOfTime
 
 __all__ = [
-    "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "Language", "LibraryMissing", "UnknownBackend",
-    "Unsupported", "check_spellings", "installed", "load",
+    "MEMORY", "QUESTION_TIMEOUT", "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "Language", "Limits",
+    "LibraryMissing", "OutOfTime", "UnknownBackend", "Unsupported", "check_spellings", "installed", "isolate", "load",
+    "split",
 ]  # fmt: skip
 
 #: The distribution that each shipped backend is based on.
@@ -64,8 +73,25 @@ def _version(distribution: str) -> str | None:
         return None
 
 
+def split(spec: str) -> tuple[str, str, str]:
+    """What a user typed, in parts: the backend, and the place or the release after it, if there is one.
+
+    Examples
+    --------
+    >>> split("mygrad@.venv/old"), split("mygrad==2.0.2"), split("own/backend.py:make")
+    (('mygrad', '@', '.venv/old'), ('mygrad', '==', '2.0.2'), ('own/backend.py:make', '', ''))
+    """
+    if Path(spec).exists():
+        return spec, "", ""
+    for sign in ("==", "@"):
+        name, found, rest = spec.rpartition(sign)
+        if found:
+            return name, sign, rest
+    return spec, "", ""
+
+
 def load(spec: str, own_process: bool = False) -> Backend:
-    """The backend that the user means, its library imported.
+    """The backend that the user means, its library imported into this process.
 
     Parameters
     ----------
@@ -86,115 +112,160 @@ def load(spec: str, own_process: bool = False) -> Backend:
     >>> load("reference").name
     'reference'
     """
-    implementation = importlib.import_module(f".{spec}", __name__) if spec in SHIPPED else _own(spec)
-    if not is_spoken(implementation):
-        if lacking := [name for name in NEEDED if not hasattr(implementation, name)]:
-            raise UnknownBackend(f"{spec} is no backend: it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
-        try:
-            backend = as_backend(implementation)
-        except TypeError as problem:
-            raise UnknownBackend(f"{spec} is no backend: {problem}") from problem
-    else:
-        if own_process and implementation.distributions[0] not in sys.modules:  # otherwise it has read its variables already
-            for name, value in implementation.language.environment.items():
-                os.environ.setdefault(name, value)
-        backend = _started(spec, implementation)
+    if split(spec)[1]:
+        raise UnknownBackend(f"{spec!r} names another environment, which only a process of its own can be in")
+    try:
+        given = _shipped(spec) if spec in SHIPPED else find(spec)
+        if hasattr(given, "command"):
+            raise UnknownBackend(f"{spec!r} is a command, which only a process of its own can run")
+        if is_spoken(given):
+            if own_process and given.distributions[0] not in sys.modules:  # otherwise it has read its variables already
+                for name, value in given.language.environment.items():
+                    os.environ.setdefault(name, value)
+            backend = spoken(given)
+        else:
+            part("it", lambda: fields_of(given, FIELDS, FLOATS))
+            backend = as_backend(given)
+        check_versions(part("its versions()", backend.versions))
+        part("its supports()", lambda: supported(backend.supports, list(OPS)))
+    except BackendError:
+        raise
+    except Unknown as problem:
+        raise _unknown(spec, str(problem)) from None
+    except Unimportable as problem:
+        raise _unimportable(spec, str(problem)) from problem.__cause__
+    except ModuleNotFoundError as missing:
+        raise _missing(spec, missing.name or "") from missing
+    except NoBackend as problem:
+        raise UnknownBackend(f"{spec} is no backend: {problem}") from problem
+    except (Exception, SystemExit) as problem:
+        raise _unimportable(spec, sentence(problem)) from problem
     check_spellings(backend)
-    versions = _attempt(spec, backend.versions)
-    if not (isinstance(versions, Mapping) and versions and all(isinstance(v, str) for v in versions.values())):
-        raise UnknownBackend(f"{spec} is no backend: its versions() must be a dict of package to version, not {versions!r}")
     return backend
+
+
+def isolate(spec: str, limits: Limits | None = None, tell: Callable[[str], None] = lambda sentence: None) -> Backend:
+    """The backend that the user means, in a process of its own, which this one never imports.
+
+    Parameters
+    ----------
+    spec : str
+        As for `load`, and perhaps ``@`` and the place of another environment or its Python, or ``==`` and a release.
+    limits : Limits, optional
+        What a question may take.
+    tell : callable
+        Told what is being done where that takes a while.
+
+    Raises
+    ------
+    UnknownBackend, BackendImportError, LibraryMissing
+        Each a `BackendError` whose message is one sentence for the user.
+
+    Examples
+    --------
+    >>> isolate("reference").name
+    'reference'
+    """
+    name, sign, place = split(spec)
+    limits = limits or Limits()
+    try:
+        python = None
+        if sign == "@":
+            python = python_in(place)
+        elif sign == "==":
+            python = _released(name, place, limits, tell)
+        backend = _isolated(name, limits, python)
+    except NoEnvironment as problem:
+        words = f"{spec!r} names no Python" if sign == "@" else f"there is no environment for {spec!r}"
+        raise UnknownBackend(f"{words}: {problem}") from problem
+    except HelloError as problem:
+        raise _hello(name if not sign else spec, problem) from problem
+    except LanguageError as problem:
+        raise UnknownBackend(f"{spec} is no backend: {problem}") from problem
+    check_spellings(backend)
+    return backend
+
+
+def _isolated(name: str, limits: Limits, python: str | None) -> Backend:
+    if name not in SHIPPED:
+        return Isolated({"spec": name}, limits, python).backend
+    module = _shipped(name)
+    if not is_spoken(module):
+        own = {field: getattr(module, field) for field in ("language",) if hasattr(module, field)}
+        return Isolated({"spec": module.__name__}, limits, python, own).backend
+    own = {field: getattr(module, field) for field in FIELDS if hasattr(module, field)}
+    language: Language = module.language
+    told = {
+        "imports": language.imports, "session": language.session, "helpers": language.helpers,
+        "refusals": language.refusals, "rooms": language.rooms,
+        "distributions": module.distributions, "tensors": own.get("tensors", ""),
+    }  # fmt: skip
+    return Isolated({"language": told}, limits, python, {**own, "file": module.__file__}).backend
+
+
+def _released(name: str, number: str, limits: Limits, tell: Callable[[str], None]) -> str:
+    """The interpreter of an environment with a release of a shipped backend's library."""
+    if name not in LIBRARIES or not is_spoken(_shipped(name)):
+        released = [library for library in LIBRARIES if is_spoken(_shipped(library))]
+        raise NoEnvironment(f"only {_listed(released)} have releases; name the environment of yours with @ENV")
+
+    def answers(python: str) -> str:
+        try:
+            backend = _isolated(name, limits, python)
+            backend.observe("vjp", Program.of([np.array([0.5, 2.0])], [("sin", [0]), ("multiply", [0, 1])]), np.ones(2))
+        except HelloError as problem:
+            return str(_hello(name, problem))
+        except (Lost, Raised) as problem:
+            return str(problem)
+        return ""
+
+    return release(LIBRARIES[name], number, answers, tell)
+
+
+def _shipped(name: str) -> Any:
+    return importlib.import_module(f".{name}", __name__)
 
 
 def check_spellings(backend: Backend) -> None:
     """Raise `BackendError` where a backend spells an op that does not exist: a renamed op, or a typing error."""
-    from ..oracle.reference import OPS
-
     language = backend.language
     if unknown := sorted({*language.spelling, *language.takes_numbers, *language.lacking} - set(OPS)):
         raise BackendError(f"backend {backend.name} spells {_listed(unknown)}, which the catalogue does not have")
 
 
-def _started(spec: str, implementation: Any) -> Backend:
-    try:
-        return spoken(implementation)
-    except ModuleNotFoundError as missing:
-        if spec not in SHIPPED:
-            raise BackendImportError(_failure(spec, missing)) from missing
-        pinned = f" ({PINNED[spec]})" if spec in PINNED else ""
-        raise LibraryMissing(
-            f"backend {spec!r} needs {missing.name}, which is not installed: pip install 'adjudge[{spec}]'{pinned}"
-        ) from missing
-    except Exception as problem:
-        raise BackendImportError(_failure(spec, problem)) from problem
+# -- what is wrong -------------------------------------------------------------------------------------------------------------
 
 
-def _own(spec: str) -> Any:
-    """A module or object of the user's."""
-    place, attribute = _parts(spec)
-    implementation: Any = _from_file(place) if place.endswith(".py") else _from_module(place)
-    for name in attribute.split(".") if attribute else ():
-        if not hasattr(implementation, name):
-            raise UnknownBackend(f"{place} has no attribute {name!r}, which {spec!r} asks for")
-        implementation = getattr(implementation, name)
-    return _attempt(spec, implementation) if isinstance(implementation, type) else implementation
+def _hello(spec: str, problem: HelloError) -> BackendError:
+    """What a process that cannot say what it is amounts to."""
+    match problem.kind:
+        case "missing":
+            return _missing(spec, str(problem))
+        case "unknown":
+            return _unknown(spec, str(problem))
+        case "refused":
+            return UnknownBackend(f"{spec} is no backend: {problem}")
+    return _unimportable(spec, str(problem))
 
 
-def _parts(spec: str) -> tuple[str, str]:
-    """The place and the attribute; a colon that no attribute follows (a drive letter's) belongs to the place."""
-    place, colon, attribute = spec.rpartition(":")
-    return (place, attribute) if colon and _is_dotted(attribute) else (spec, "")
+def _missing(spec: str, module: str) -> BackendError:
+    name, sign, place = split(spec)
+    if name in SHIPPED and sign:
+        there = "there" if sign == "@" else f"beside release {place}"
+        return LibraryMissing(f"backend {spec!r} needs {module}, which is not installed {there}")
+    if spec not in SHIPPED:
+        return BackendImportError(f"backend {spec!r} cannot be imported: ModuleNotFoundError: No module named {module!r}")
+    pinned = f" ({PINNED[spec]})" if spec in PINNED else ""
+    return LibraryMissing(f"backend {spec!r} needs {module}, which is not installed: pip install 'adjudge[{spec}]'{pinned}")
 
 
-def _is_dotted(text: str) -> bool:
-    return all(part.isidentifier() for part in text.split("."))
+def _unimportable(spec: str, why: str) -> BackendImportError:
+    return BackendImportError(f"backend {spec!r} cannot be imported: {why}")
 
 
-def _from_file(place: str) -> ModuleType:
-    path = Path(place).expanduser().resolve()
-    if not path.is_file():
-        raise UnknownBackend(f"there is no file {place}")
-    name = f"_adjudge_backend_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    loader = spec.loader
-    assert loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        _attempt(place, lambda: loader.exec_module(module))
-    except BackendError:
-        del sys.modules[name]
-        raise
-    return module
-
-
-def _from_module(place: str) -> ModuleType:
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())  # an installed command does not look there; its user does
-    if not _is_dotted(place):
-        raise _unknown(place)
-    try:
-        return cast(ModuleType, _attempt(place, lambda: importlib.import_module(place)))
-    except BackendImportError as problem:
-        cause = problem.__cause__
-        if isinstance(cause, ModuleNotFoundError) and f"{place}.".startswith(f"{cause.name}."):
-            raise _unknown(place) from None
-        raise
-
-
-def _attempt(spec: str, action: Any) -> Any:
-    try:
-        return action()
-    except (Exception, SystemExit) as problem:
-        raise BackendImportError(_failure(spec, problem)) from problem
-
-
-def _failure(spec: str, problem: BaseException) -> str:
-    text = str(problem).strip().split("\n")[0]
-    return f"backend {spec!r} cannot be imported: {type(problem).__name__}" + (f": {text}" if text else "")
-
-
-def _unknown(spec: str) -> UnknownBackend:
+def _unknown(spec: str, why: str) -> UnknownBackend:
+    if why:
+        return UnknownBackend(why)
     near = difflib.get_close_matches(spec.lower(), SHIPPED, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return UnknownBackend(

@@ -17,10 +17,10 @@ import numpy as np
 
 from ..oracle.program import Program, Step, as_tuple, decode_index, letter
 from ..oracle.protocol import Answer, Backend, Language, Unsupported
-from .library import Library
+from .protocol.library import Library
 
 __all__ = [
-    "Language", "LanguageError", "Source", "array_words", "definitions", "is_spoken", "sequence", "source", "spoken",
+    "Language", "LanguageError", "Source", "array_words", "definitions", "sequence", "source", "spoken",
     "template_of",
 ]  # fmt: skip
 
@@ -41,11 +41,6 @@ class Source:
 
 
 # -- a backend that is a language ----------------------------------------------------------------------------------------------
-
-
-def is_spoken(given: Any) -> bool:
-    """Whether a module or object says how its programs are written, so that `spoken` makes a backend of it."""
-    return isinstance(getattr(given, "language", None), Language) and not hasattr(given, "vjp")
 
 
 def spoken(given: Any) -> Backend:

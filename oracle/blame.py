@@ -96,7 +96,7 @@ def blame(judgement: Judgement, backend: Backend | Implementation | ModuleType, 
             otherwise = Blame(number, step.op, alone, note, failing)
     if otherwise is not None:
         return otherwise
-    if finding.where in ("value", "program"):
+    if finding.where in ("value", "program", "process"):
         for number, step in enumerate(program.steps):
             begun = _beginning(question, number, values, cotangents)
             if any(f.verdict == finding.verdict for f in judge(begun, backend, modes=("vjp",)).findings):
@@ -140,8 +140,8 @@ def _computed(program: Program, backend: Backend) -> list[Any]:
         try:
             with np.errstate(all="ignore"):
                 cotangent = np.ones(plain.shape, plain.dtype if is_float(plain.dtype) else np.float64)
-                got = backend.vjp(prefix, [i.materialise() for i in program.inputs], cotangent).value
-            values.append(np.asarray(got))
+                got = backend.observe("vjp", prefix, cotangent).arrays[0]
+            values.append(got if isinstance(got, np.ndarray) else plain)
         except Exception:  # a backend that raises leaves nothing to feed later steps with; its own step is judged as a crash
             values.append(plain)
     return values

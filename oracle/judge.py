@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from .certificate import CONDITION, Certificate, Enclosure, Truth, certify
-from .contract import ask_twice, raised, same, unchanged
+from .contract import broken_in_reverse, disturbed, not_an_array, raised, same
 from .dtypes import TINY
 from .kinks import Subdifferential
 from .modes import DIRECTED, MODES, Mode, Reply
-from .program import Question, letter
-from .protocol import Answer, Backend, Implementation, as_backend, kind_of
+from .program import Question
+from .protocol import Backend, Implementation, NotAnArray, Observation, as_backend
 from .series import directions_in_dtype
 from .verdicts import FAILING, GRAVITY, HARMLESS, VERDICTS, Finding, gravest
 
@@ -83,7 +83,8 @@ def judge(
     if certificate is None:
         certificate = certificate_for(question, backend)
     judgement, value = _in_reverse(question, backend, certificate)
-    if certificate.decided and judgement.verdict != "unsupported":
+    lost = any(f.where == "process" for f in judgement.findings)
+    if certificate.decided and judgement.verdict != "unsupported" and not lost:
         with np.errstate(all="ignore"):
             for mode in DIRECTED:
                 if mode.name in modes:
@@ -103,19 +104,23 @@ def certificate_for(question: Question, backend: Backend) -> Certificate:
 def _in_reverse(question: Question, backend: Backend, certificate: Certificate) -> tuple[Judgement, np.ndarray | None]:
     """The judgement of value and gradients, and the value that the backend gave, if any."""
     try:
-        answer, findings = ask_twice(question, backend)
+        seen = MODES["vjp"].observe(backend, question.program, question.cotangent, ())
     except Exception as problem:  # whatever a backend raises is its verdict
         finding = raised(problem, "program")
         return Judgement(question, certificate, finding.verdict, (finding,)), None
     with np.errstate(all="ignore"):
-        return _judged(question, certificate, answer, findings), np.asarray(answer.value)
+        findings = broken_in_reverse(question, seen, backend)
+        value = seen.arrays[0]
+        return _judged(question, certificate, seen, findings), None if isinstance(value, NotAnArray) else value
 
 
-def _judged(question: Question, certificate: Certificate, answer: Answer, findings: list[Finding]) -> Judgement:
+def _judged(question: Question, certificate: Certificate, seen: Observation, findings: list[Finding]) -> Judgement:
     """The judgement of an answer, given the findings so far."""
     worst = 0.0
-    gradients = _completed(question, answer.gradients)
-    shapely = not any(f.verdict == "contract" and "shape" in f.reason for f in findings)
+    value, *given = seen.arrays
+    gradients = _completed(question, given)
+    formless = ("shape", "where an array is due")
+    shapely = not any(f.verdict == "contract" and any(words in f.reason for words in formless) for f in findings)
     if not certificate.decided:
         findings.append(Finding("undecided", "program", certificate.trouble))
     elif shapely:
@@ -125,7 +130,7 @@ def _judged(question: Question, certificate: Certificate, answer: Answer, findin
             kink = Subdifferential(certificate)
             at_kink, free = kink.findings(gradients), {n: kink.free[n] for n in kink.shown(gradients)}
         numbers, worst = _compared(
-            MODES["vjp"], certificate, MODES["vjp"].certify(certificate), Reply([answer.value, *answer.gradients]),
+            MODES["vjp"], certificate, MODES["vjp"].certify(certificate), MODES["vjp"].reply([value, *given]),
             settled={1 + n: finding for n, finding in at_kink.items()}, free={1 + n: mask for n, mask in free.items()},
         )  # fmt: skip
         findings += numbers
@@ -134,10 +139,15 @@ def _judged(question: Question, certificate: Certificate, answer: Answer, findin
 
 
 def _completed(question: Question, gradients: Sequence[Any]) -> list[Any]:
-    """Gradients with zeros where none was given (the value may not depend on a variable), None for constants."""
+    """Gradients with zeros where none was given (the value may not depend on a variable), None for constants.
+
+    Empty where there is not one for each input.
+    """
     out: list[Any] = []
-    for i, g in zip(question.program.inputs, gradients, strict=False):
-        out.append(None if i.constant else np.zeros_like(i.data) if g is None else np.asarray(g))
+    if len(gradients) != len(question.program.inputs):
+        return out
+    for i, g in zip(question.program.inputs, gradients, strict=True):
+        out.append(None if i.constant else g if isinstance(g, np.ndarray) else np.zeros_like(i.data))
     return out
 
 
@@ -151,12 +161,13 @@ def _with_mode(judgement: Judgement, mode: Mode, backend: Backend, value: np.nda
     def without_a_verdict(verdict: str, reason: str) -> Judgement:
         return replace(judgement, modes={**judgement.modes, mode.name: Finding(verdict, place, reason, mode=mode.name)})
 
-    if not mode.ways(backend):
+    ways = mode.ways(backend)
+    if not ways:
         return without_a_verdict("unsupported", f"{backend.name} has no {mode.name}")
     truth = mode.certify(certificate)
     if truth.trouble:
         return without_a_verdict("undecided", truth.trouble)
-    findings = [_answered(mode, way, function, certificate, truth, value) for way, function in mode.ways(backend).items()]
+    findings = [_answered(mode, way, backend, certificate, truth, value) for way in ways]
     finding = gravest(findings)
     assert finding is not None
     judgement = replace(judgement, modes={**judgement.modes, mode.name: finding})
@@ -167,29 +178,32 @@ def _with_mode(judgement: Judgement, mode: Mode, backend: Backend, value: np.nda
 
 
 def _answered(
-    mode: Mode, way: str, function: Callable[..., Any], certificate: Certificate, truth: Truth, value: np.ndarray | None
+    mode: Mode, way: str, backend: Backend, certificate: Certificate, truth: Truth, value: np.ndarray | None
 ) -> Finding:
     """The gravest finding about one answer in a directed mode; "correct" where there is none."""
     question = certificate.question
-    inputs, cotangent = [i.materialise() for i in question.program.inputs], np.array(question.cotangent)
-    along = [None if v is None else np.array(v) for v in directions_in_dtype(certificate) or ()]
+    along = directions_in_dtype(certificate) or ()
     place = mode.places(question.program)[0]
     try:
-        reply = mode.ask(function, question, inputs, cotangent, along)
+        seen = mode.observe(backend, question.program, question.cotangent, along, way)
     except Exception as problem:  # whatever a backend raises is its verdict
         finding = raised(problem, place, mode.name)
     else:
-        broken = _broken(mode, question, reply, inputs, cotangent)
+        reply = mode.reply(seen.arrays)
+        broken = _broken(mode, question, reply, seen)
         findings = [broken] if broken is not None else _compared(mode, certificate, truth, reply)[0]
-        if broken is None and reply.value is not None and (value is None or not same(np.asarray(reply.value), value)):
-            findings += _value_beside(certificate, mode, np.asarray(reply.value))
+        if broken is None and reply.value is not None and (value is None or not same(reply.value, value)):
+            findings += _value_beside(certificate, mode, reply.value)
         finding = gravest(findings) or Finding("correct", place, "within the allowance", mode=mode.name)
     return finding if not way or finding.verdict == "correct" else replace(finding, reason=f"{finding.reason} ({way})")
 
 
-def _broken(mode: Mode, question: Question, reply: Reply, inputs: Sequence[Any], cotangent: np.ndarray) -> Finding | None:
+def _broken(mode: Mode, question: Question, reply: Reply, seen: Observation) -> Finding | None:
     """The finding that breaks the contract, if there is one."""
-    names, due = mode.places(question.program), mode.due(question, reply)
+    names = mode.places(question.program)
+    if isinstance(reply.value, NotAnArray):
+        return Finding("contract", names[0], f"the value beside it is {reply.value.kind}", mode=mode.name)
+    due = mode.due(question, reply)
     if len(reply.arrays) != len(due):
         reason = f"{len(reply.arrays)} arrays for {len(due)} inputs: the shape of the answer is wrong"
         return Finding("contract", names[0], reason, mode=mode.name)
@@ -197,7 +211,8 @@ def _broken(mode: Mode, question: Question, reply: Reply, inputs: Sequence[Any],
         if got is None and len(due) == len(question.program.inputs):
             continue
         if not isinstance(got, np.ndarray):
-            return Finding("contract", name, f"{kind_of(got)} where an array is due", mode=mode.name)
+            kind = got if isinstance(got, NotAnArray) else NotAnArray("None")
+            return Finding("contract", name, not_an_array(kind), mode=mode.name)
         if got.shape != shape:
             return Finding("contract", name, f"shape {got.shape} where {shape} is due", mode=mode.name)
         if got.dtype != dtype:
@@ -205,12 +220,7 @@ def _broken(mode: Mode, question: Question, reply: Reply, inputs: Sequence[Any],
                 f"beside a value of dtype {dtype}" if reply.value is not None else f"where {dtype} is due"
             )
             return Finding("contract", name, beside, mode=mode.name)
-    for n, (i, fresh) in enumerate(zip(question.program.inputs, inputs, strict=True)):
-        if isinstance(fresh, np.ndarray) and not unchanged(fresh, i):
-            return Finding("contract", names[0], f"input {letter(n)} was changed", mode=mode.name)
-    if not same(cotangent, question.cotangent):
-        return Finding("contract", names[0], "the cotangent that was handed over was changed", mode=mode.name)
-    return None
+    return disturbed(seen, names, mode.name)
 
 
 def _value_beside(certificate: Certificate, mode: Mode, value: np.ndarray) -> list[Finding]:

@@ -9,7 +9,7 @@ truth, plus one unit in the last place, is how far an answer may be off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from . import numbers as s
 from .certificate import LAST_BITS, Certificate, Truth, enclose, finite, flat, lifted, span_of
 from .dtypes import TINY
 from .program import Program, Question, letter
-from .protocol import Answer, Backend, MalformedAnswer, kind_of
+from .protocol import Backend, Observation
 from .reference.evaluate import backward, forward
 from .series import FIRST_BITS, TOO_ROUGH, constants, directions_in_dtype, push, pushed, slopes
 
@@ -46,9 +46,6 @@ class Reply:
     value: Any = None
 
 
-Tangents = Sequence[np.ndarray | None]
-
-
 @dataclass(frozen=True)
 class Mode:
     """One mode of differentiation.
@@ -62,9 +59,11 @@ class Mode:
     places : callable
         ``places(program)`` names each array of the answer.
     ways : callable
-        ``ways(backend)`` gives the functions that answer, by the way in which they compute it ("" where there is one way only).
-    ask : callable
-        ``ask(function, question, inputs, cotangent, tangents)`` gives the `Reply`.
+        ``ways(backend)`` gives the names of the ways in which the answer can be computed ("" where there is one way only).
+    takes : tuple of str
+        What a question has besides the program: "cotangent", "tangents".
+    reply : callable
+        ``reply(arrays)`` gives the `Reply`, from the arrays of an observation.
     due : callable
         ``due(question, reply)`` gives the shape and dtype that each array of the answer must have.
     certify : callable
@@ -76,8 +75,9 @@ class Mode:
     name: str
     title: str
     places: Callable[[Program], tuple[str, ...]]
-    ways: Callable[[Backend], Mapping[str, Callable[..., Any]]]
-    ask: Callable[[Callable[..., Any], Question, list[Any], np.ndarray, Tangents], Reply]
+    ways: Callable[[Backend], tuple[str, ...]]
+    takes: tuple[str, ...]
+    reply: Callable[[Sequence[Any]], Reply]
     due: Callable[[Question, Reply], Sequence[tuple[tuple[int, ...], np.dtype]]]
     certify: Callable[[Certificate], Truth]
     lossy: Callable[[Certificate, Truth, Sequence[np.ndarray | None]], Sequence[np.ndarray | None]]
@@ -85,7 +85,14 @@ class Mode:
     @property
     def directed(self) -> bool:
         """Whether the answer is a derivative along the question's directions."""
-        return self.name != "vjp"
+        return "tangents" in self.takes
+
+    def observe(
+        self, backend: Backend, program: Program, cotangent: np.ndarray, tangents: Sequence[np.ndarray | None], way: str = ""
+    ) -> Observation:
+        """Ask a backend, and watch it; whatever that raises is its verdict."""
+        given: dict[str, Any] = {"cotangent": cotangent, "tangents": tangents}
+        return backend.observe(self.name, program, **{name: given[name] for name in self.takes}, way=way)
 
 
 def _per_input(what: str) -> Callable[[Program], tuple[str, ...]]:
@@ -98,14 +105,6 @@ def _like_cotangent(question: Question, value: Any) -> tuple[tuple[int, ...], np
 
 def _like_inputs(question: Question) -> list[tuple[tuple[int, ...], np.dtype]]:
     return [(i.data.shape, i.data.dtype) for i in question.program.inputs]
-
-
-# -- reverse mode --------------------------------------------------------------------------------------------------------------
-
-
-def _ask_vjp(function: Callable[..., Answer], question: Question, inputs: list[Any], cotangent: Any, along: Tangents) -> Reply:
-    answer = function(question.program, inputs, cotangent)
-    return Reply([answer.value, *answer.gradients])
 
 
 # -- the directed modes: truth -------------------------------------------------------------------------------------------------
@@ -201,13 +200,6 @@ def _along(answered: Answered, smooth: bool = False) -> Callable[[Certificate], 
 # -- forward mode --------------------------------------------------------------------------------------------------------------
 
 
-def _ask_jvp(function: Callable[..., Any], question: Question, inputs: list[Any], cotangent: Any, along: Tangents) -> Reply:
-    answer = function(question.program, inputs, along)
-    if not (isinstance(answer, (tuple, list)) and len(answer) == 2):
-        raise MalformedAnswer(f"jvp returned {kind_of(answer)} where a pair of value and tangent is due")
-    return Reply([answer[1]], answer[0])
-
-
 def _lossy_tangent(certificate: Certificate, truth: Truth, errors: Sequence[np.ndarray | None]) -> Sequence[np.ndarray | None]:
     """How far a tangent may be off by loss of digits alone.
 
@@ -245,13 +237,6 @@ def _lossy_tangent(certificate: Certificate, truth: Truth, errors: Sequence[np.n
 # -- second order --------------------------------------------------------------------------------------------------------------
 
 
-def _ask_hvp(function: Callable[..., Any], question: Question, inputs: list[Any], cotangent: Any, along: Tangents) -> Reply:
-    answer = function(question.program, inputs, cotangent, along)
-    if not isinstance(answer, (tuple, list)):
-        raise MalformedAnswer(f"hvp returned {kind_of(answer)} where a list of one array per input is due")
-    return Reply(answer)
-
-
 def _lossy_hvp(certificate: Certificate, truth: Truth, errors: Sequence[np.ndarray | None]) -> Sequence[np.ndarray | None]:
     """How far Hessian-vector products may be off by loss of digits alone.
 
@@ -279,8 +264,9 @@ MODES = {
         Mode(
             "vjp", "reverse mode",
             places=lambda program: ("value", *_per_input("gradient")(program)),
-            ways=lambda backend: {"": backend.vjp},
-            ask=_ask_vjp,
+            ways=lambda backend: ("",),
+            takes=("cotangent",),
+            reply=Reply,
             due=lambda question, reply: [_like_cotangent(question, reply.arrays[0]), *_like_inputs(question)],
             certify=lambda c: Truth((c.value, *c.gradients) if c.decided else (), c.trouble),
             lossy=lambda certificate, truth, errors: certificate.lossy,
@@ -288,8 +274,9 @@ MODES = {
         Mode(
             "jvp", "forward mode",
             places=lambda program: ("tangent",),
-            ways=lambda backend: {} if backend.jvp is None else {"": backend.jvp},
-            ask=_ask_jvp,
+            ways=lambda backend: () if backend.jvp is None else ("",),
+            takes=("tangents",),
+            reply=lambda arrays: Reply(arrays[1:], arrays[0]),
             due=lambda question, reply: [_like_cotangent(question, reply.value)],
             certify=_along(_tangent),
             lossy=_lossy_tangent,
@@ -297,8 +284,9 @@ MODES = {
         Mode(
             "hvp", "second order",
             places=_per_input("hvp"),
-            ways=lambda backend: backend.hvp,
-            ask=_ask_hvp,
+            ways=lambda backend: tuple(backend.hvp),
+            takes=("cotangent", "tangents"),
+            reply=Reply,
             due=lambda question, reply: _like_inputs(question),
             certify=_along(_gradients, smooth=True),
             lossy=_lossy_hvp,

@@ -16,12 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from .accused.layouts import KINDS, LAYOUTS, materialise
 from .dtypes import NAMES, is_float, is_number, narrowest, simple_dtype
 
-__all__ = ["Input", "Program", "ProgramError", "Question", "Step", "decode_index", "encode_index"]
-
-KINDS = ("array", "number", "list")
-LAYOUTS = ("C", "F", "reversed", "strided", "broadcast", "read-only", "unaligned")
+__all__ = ["KINDS", "LAYOUTS", "Input", "Program", "ProgramError", "Question", "Step", "decode_index", "encode_index"]
 
 
 class ProgramError(ValueError):
@@ -66,37 +64,7 @@ class Input:
 
     def materialise(self) -> Any:
         """A fresh object for the implementation: an array in this input's layout, a Python number, or a nested list."""
-        if self.kind != "array":
-            return self.data.tolist()
-        return _laid_out(self.data, self.layout)
-
-
-def _laid_out(data: np.ndarray, layout: str) -> np.ndarray:
-    if layout == "F":
-        return np.array(data, order="F")
-    if layout == "reversed" and data.ndim:
-        turned = (slice(None, None, -1),) * data.ndim
-        return np.array(data[turned], order="C")[turned]
-    if layout == "strided" and data.ndim:
-        wide = np.zeros((*data.shape[:-1], 2 * data.shape[-1]), data.dtype)
-        wide[..., ::2] = data
-        return wide[..., ::2]
-    if layout == "broadcast":
-        bits = np.ascontiguousarray(data).view(f"u{data.dtype.itemsize}").reshape(data.shape)
-        repeats = tuple(
-            slice(0, 1) if data.shape[axis] > 1 and (bits == bits.take([0], axis)).all() else slice(None)
-            for axis in range(data.ndim)
-        )
-        return np.broadcast_to(np.array(data[repeats], order="C"), data.shape)
-    if layout == "unaligned":
-        buffer = np.zeros(data.nbytes + 1, np.uint8)
-        out = buffer[1:].view(data.dtype).reshape(data.shape) if data.size else np.array(data)
-        out[...] = data
-        return out
-    out = np.array(data, order="C")
-    if layout == "read-only":
-        out.flags.writeable = False
-    return out
+        return materialise(self.data, self.kind, self.layout)
 
 
 @dataclass(frozen=True)

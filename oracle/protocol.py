@@ -24,43 +24,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .accused.adapter import NEEDED, Answer, Unsupported, fields_of
+from .accused.observe import Given, MalformedAnswer, NotAnArray, Observation, kind_of, observe
 from .dtypes import FLOATS
 from .program import Program
 
 __all__ = [
-    "NEEDED", "Answer", "Backend", "Hvp", "Implementation", "Jvp", "Language", "MalformedAnswer",
-    "Unsupported", "Vjp", "as_backend", "kind_of",
+    "NEEDED", "Answer", "Backend", "Hvp", "Implementation", "Jvp", "Language", "Lost", "MalformedAnswer", "NotAnArray",
+    "Observation", "Observer", "Raised", "Unsupported", "Vjp", "as_backend", "kind_of",
 ]  # fmt: skip
 
 
-class Unsupported(Exception):
-    """The implementation does not have what the program needs; the message says what."""
+class Raised(Exception):
+    """What an implementation raised in a process of its own; the message has the exception's name and its own message."""
 
 
-class MalformedAnswer(TypeError):
-    """What a backend returned is not of the form that is due; the message says what it is."""
-
-
-def kind_of(x: object) -> str:
-    """The type of what a backend returned, with its article."""
-    name = type(x).__name__
-    return "None" if x is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-@dataclass
-class Answer:
-    """The answer of an implementation to one program.
-
-    Parameters
-    ----------
-    value : array
-        The program's value, as an array.
-    gradients : list
-        One array per input, in the library's own dtype and shape; None where it gives none.
-    """
-
-    value: np.ndarray
-    gradients: list[np.ndarray | None]
+class Lost(Exception):
+    """The process of an implementation gave no answer: it died, went on for too long, or wrote what is no answer."""
 
 
 #: ``vjp(program, inputs, cotangent)``. `inputs` are fresh objects: arrays in their layout, numbers, lists.
@@ -69,6 +49,13 @@ Vjp = Callable[[Program, Sequence[Any], np.ndarray], Answer]
 Jvp = Callable[[Program, Sequence[Any], Sequence[np.ndarray | None]], tuple[np.ndarray, np.ndarray]]
 #: ``hvp(program, inputs, cotangent, tangents)``: the derivative of each input's gradient along `tangents`, None for constants.
 Hvp = Callable[[Program, Sequence[Any], np.ndarray, Sequence[np.ndarray | None]], Sequence[np.ndarray | None]]
+
+
+#: ``observer(mode, way, program, cotangent, tangents)``: asks in a mode, in one of the ways that it can be computed.
+Observer = Callable[
+    [str, str, Program, np.ndarray | None, Sequence[np.ndarray | None]],
+    Observation,
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +193,8 @@ class Backend:
         Where the backend's source lies; "" where that is not known.
     language : Language
         How programs are written in the library's own words.
+    observer : Observer
+        How a question is put, where that is not a call of the functions in this process.
     """
 
     name: str
@@ -222,6 +211,44 @@ class Backend:
     use_cache: Callable[[Path], None] = _keeps_nothing
     file: str = ""
     language: Language = field(default_factory=Language)
+    observer: Observer | None = None
+
+    def observe(
+        self,
+        mode: str,
+        program: Program,
+        cotangent: np.ndarray | None = None,
+        tangents: Sequence[np.ndarray | None] = (),
+        way: str = "",
+    ) -> Observation:
+        """Ask a question in some mode, and watch what happens.
+
+        Parameters
+        ----------
+        mode : str
+            "vjp", "jvp" or "hvp".
+        program : Program
+        cotangent : ndarray, optional
+            Of the shape of the program's value; for "vjp" and "hvp".
+        tangents : sequence, optional
+            One array per input, None for constants; for "jvp" and "hvp".
+        way : str
+            In which of the ways `hvp` is computed.
+
+        Raises
+        ------
+        Unsupported, MalformedAnswer, Raised, Lost
+            Whatever the function raises, where it is called in this process.
+        """
+        if self.observer is not None:
+            return self.observer(mode, way, program, cotangent, tangents)
+        ask: dict[str, Callable[..., Any]] = {
+            "vjp": lambda xs, seed, along: self.vjp(program, xs, seed),
+            "jvp": lambda xs, seed, along: self.jvp and self.jvp(program, xs, along),
+            "hvp": lambda xs, seed, along: self.hvp[way](program, xs, seed, along),
+        }
+        inputs = [Given(i.data, i.kind, i.layout) for i in program.inputs]
+        return observe(mode, ask[mode], inputs, cotangent, tangents)
 
 
 class Implementation(Protocol):
@@ -236,29 +263,6 @@ class Implementation(Protocol):
     def vjp(self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray) -> Answer:
         """Value and gradients."""
         ...
-
-
-#: The attributes that a backend must have.
-NEEDED = ("name", "versions", "vjp")
-
-
-def _all_floats(names: Any) -> bool:
-    return isinstance(names, (tuple, list)) and bool(names) and all(name in FLOATS for name in names)
-
-
-#: What each field of a backend must be, in words and as a test.
-_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "name": ("text", lambda x: isinstance(x, str) and bool(x.strip())),
-    **dict.fromkeys(("versions", "vjp", "supports", "use_cache"), ("a function", callable)),
-    "jvp": ("a function", lambda x: x is None or callable(x)),
-    "hvp": ("a function, or a dict of functions", lambda x: isinstance(x, Mapping) and all(map(callable, x.values()))),
-    "dtypes": (f"a tuple of float dtypes ({', '.join(FLOATS)})", _all_floats),
-    "unit_roundoff": (
-        "a dict of float dtypes to numbers",
-        lambda x: isinstance(x, Mapping) and set(x) <= set(FLOATS) and all(isinstance(u, float) and u > 0 for u in x.values()),
-    ),
-    "language": ("a Language", lambda x: isinstance(x, Language)),
-}
 
 
 def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
@@ -276,15 +280,11 @@ def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
     """
     if isinstance(given, Backend):
         return given
-    lacking = [name for name in NEEDED if not hasattr(given, name)]
-    if lacking:
-        raise TypeError(f"{given!r} is no backend: it lacks {' and '.join(lacking)} (a backend has {', '.join(NEEDED)})")
-    own = {f.name: getattr(given, f.name) for f in fields(Backend) if hasattr(given, f.name)}
-    if callable(own.get("hvp")):
-        own["hvp"] = {"": own["hvp"]}
-    for name, (rule, holds) in _RULES.items():
-        if name in own and not holds(own[name]):
-            raise TypeError(f"its {name} must be {rule}, not {own[name]!r}")
+    try:
+        own = fields_of(given, [f.name for f in fields(Backend) if f.name != "observer"], FLOATS)
+    except TypeError as problem:
+        raise TypeError(f"{given!r} is no backend: {problem}") from None
+    own.pop("distributions", None)
     own["dtypes"] = tuple(own.get("dtypes", Backend.dtypes))
     own["file"] = str(getattr(given, "__file__", "") or "")
     return Backend(**own)

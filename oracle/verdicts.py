@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ __all__ = ["FAILING", "GRAVITY", "HARMLESS", "VERDICTS", "Finding", "gravest"]
 
 #: Every verdict, the gravest first, with what it means.
 VERDICTS = {
-    "crash": "the implementation raised an exception",
+    "crash": "the implementation raised an exception, or its process ended, hung or answered with what is no answer",
     "contract": "shape, dtype, a changed or shared input, or two runs that differ",
     "non-finite": "NaN or infinity where the truth is finite",
     "wrong": "farther from the truth than any rounding explains",
@@ -36,7 +37,7 @@ class Finding:
     verdict : str
         One of `VERDICTS`.
     where : str
-        "value", "gradient of a", "tangent", "hvp of a", "input a", "cotangent" or "program".
+        "value", "gradient of a", "tangent", "hvp of a", "input a", "cotangent", "program", or "process" where that was lost.
     reason : str
         One sentence.
     index : tuple of int, optional
@@ -47,6 +48,8 @@ class Finding:
         log2 of the error in units in the last place.
     mode : str
         The mode of differentiation: see `adjudge.oracle.modes`.
+    instead : str
+        What is answered instead, in words that are the same for every question on which one fault shows alike.
     """
 
     verdict: str
@@ -59,6 +62,33 @@ class Finding:
     allowance: float = math.nan
     bits_lost: float = 0.0
     mode: str = "vjp"
+    instead: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.instead:
+            object.__setattr__(self, "instead", _alike(self.reason) if math.isnan(self.got) else _number_instead(self))
+
+
+def _alike(reason: str) -> str:
+    """A reason without names of values, shapes and numbers, which differ from question to question."""
+    words = re.sub(r"\((?:\d+,?\s*)*\)|\[[\d\s,.e+-]*\]", "(…)", reason)
+    words = re.sub(r"\b(input|gradient of|hvp of) [a-z]\d*\b", r"\1 …", words)
+    return re.sub(r"(?<![A-Za-z_])(?:0x[0-9a-f]+|\d[\d.]*(?:e[+-]?\d+)?)(?![A-Za-z_])", "…", words)[:160]
+
+
+#: Numbers that a fault makes of the right one, in words.
+MULTIPLES = {0.0: "0", -1.0: "the negative", 2.0: "twice as much", 0.5: "half as much"}
+
+
+def _number_instead(finding: Finding) -> str:
+    """What a finding's worst element is, in terms of what it should be."""
+    if not math.isfinite(finding.got):
+        return "nan" if math.isnan(finding.got) else "inf"
+    room = 0.0 if math.isnan(finding.allowance) else finding.allowance
+    for factor, words in MULTIPLES.items():
+        if abs(finding.got - factor * finding.expected) <= room * abs(factor):
+            return words
+    return "another number"
 
 
 def gravest(findings: Iterable[Finding]) -> Finding | None:

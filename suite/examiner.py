@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from ..backends import BackendError, load
+from ..backends import Backend, BackendError, Limits, isolate
 from ..oracle.blame import Blame, blame
 from ..oracle.certificate import as_question
 from ..oracle.judge import Judgement, certificate_for
@@ -23,12 +24,16 @@ from ..oracle.judge import judge as verdict_on
 from ..oracle.legs import LEGS, Leg, Opinion, Witness, contradiction, gradient_differences
 from ..oracle.modes import MODES
 from ..oracle.program import Program, Question
-from ..oracle.protocol import Backend, as_backend
+from ..oracle.protocol import Lost, as_backend
 from ..oracle.verdicts import FAILING, GRAVITY, Finding
 from ..records.ledger import Facts, Ledger, shipped_ledger
 from .settings import Settings
 
 __all__ = ["Examiner", "Outcome", "cache_folder", "facts", "judge", "opinion_for", "witnesses"]
+
+
+#: Seconds that a question may take when a question like it, which took far longer, is looked into.
+PATIENCE = 1.0
 
 
 @dataclass
@@ -63,11 +68,17 @@ class Outcome:
         return {w.leg: w.stance for w in self.witnesses if w.leg in LEGS}
 
     @property
-    def signature(self) -> tuple[str, str, str] | None:
+    def signature(self) -> tuple[str, ...] | None:
         """Equal for new failures that count as the same; None for everything else."""
         if self.news is None or self.disagreement:
             return None
-        return self.news.verdict, self.blamed.op if self.blamed else "", self.news.where.split(" ")[0]
+        news, blamed = self.news, self.blamed.op if self.blamed else ""
+        return news.verdict, news.mode, blamed, news.where.split(" ")[0], news.instead
+
+    @property
+    def lost(self) -> bool:
+        """Whether the backend's process was lost over the question."""
+        return any(finding.where == "process" for finding in self.judgement.findings)
 
     @property
     def disagreement(self) -> bool:
@@ -76,12 +87,19 @@ class Outcome:
 
 
 class Examiner:
-    """Judges questions for one backend, with the legs that were asked for."""
+    """Judges questions for one backend, with the legs that were asked for.
 
-    def __init__(self, settings: Settings) -> None:
+    Parameters
+    ----------
+    settings : Settings
+    loaded : (Backend, Limits), optional
+        What `Settings.load` gave, where that was called already.
+    """
+
+    def __init__(self, settings: Settings, loaded: tuple[Backend, Limits] | None = None) -> None:
         set_hypothesis_home_dir(cache_folder() / "hypothesis")
         self.settings = settings
-        self.backend = load(settings.backend, own_process=True)
+        self.backend, self.limits = loaded or settings.load()
         self.version = next(iter(self.backend.versions().values()), "0")
         self.ledger = Ledger.read(settings.ledger) if settings.ledger else shipped_ledger(self.backend.name)
         self.dtypes = settings.dtypes or self.backend.dtypes
@@ -108,11 +126,22 @@ class Examiner:
             certain = [leg for leg in self.legs if leg.certified]
             self._ask(outcome, [leg for leg in certain if leg.every == 1 or leg in wanted or judgement.failed])
         if judgement.failed or judgement.verdict == "lossy":
-            self._explain(outcome)
+            with self.patience(PATIENCE if outcome.lost else self.limits.seconds):
+                self._explain(outcome)
         if certificate.decided:
             self._ask(outcome, [leg for leg in self.legs if not leg.certified and leg in wanted])
         outcome.seconds = time.perf_counter() - start
         return outcome
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Within the context a question may take no longer than this."""
+        before = self.limits.seconds
+        self.limits.seconds = min(before, seconds)
+        try:
+            yield
+        finally:
+            self.limits.seconds = before
 
     def _ask(self, outcome: Outcome, legs: Sequence[Leg]) -> None:
         asked = (leg.ask(outcome.judgement, self.opinions[leg.name]) for leg in legs)
@@ -164,10 +193,10 @@ def opinion_for(leg: Leg, judged: str) -> Opinion | None:
     if not leg.library or judged == leg.library:
         return None
     try:
-        library = load(leg.library)
-    except BackendError:
+        library = isolate(leg.library)
+        library.use_cache((cache_folder() / library.name).absolute())
+    except (BackendError, Lost):
         return None
-    library.use_cache((cache_folder() / library.name).absolute())
     ledger = shipped_ledger(library.name)
 
     def known(judgement: Judgement) -> str | None:
@@ -230,7 +259,7 @@ def judge(program: Program | Question, backend: Any, cotangent: Any = None) -> J
     ----------
     program : Program or Question
     backend : str or Backend
-        A backend, or its name as for `adjudge.backends.load`.
+        A backend, or its name as for `adjudge.backends.isolate`.
     cotangent : array, optional
         Of the shape of the program's value; ones if left out.
 
@@ -242,7 +271,7 @@ def judge(program: Program | Question, backend: Any, cotangent: Any = None) -> J
     'correct'
     """
     question = as_question(program, cotangent) if isinstance(program, Program) else program
-    return verdict_on(question, load(backend) if isinstance(backend, str) else as_backend(backend))
+    return verdict_on(question, isolate(backend) if isinstance(backend, str) else as_backend(backend))
 
 
 def witnesses(judgement: Judgement, backend: Backend) -> list[Witness]:

@@ -6,13 +6,15 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from multiprocessing.connection import wait as wait_for
 from typing import Any
 
-from ..backends import BackendError
+from ..backends import Backend, BackendError, Limits
 from ..records.models import EndRecord, Record
 from ..records.summary import Summary, summarise
 from . import outcomes
@@ -36,7 +38,8 @@ def check(backend: str, **asked: Any) -> Summary:
     backend : str
         As for `adjudge.backends.load`.
     **asked
-        Further fields of `Settings`: `profile`, `ops`, `dtypes`, `seed`, `max_time`, `jobs`, `legs`, `ledger`, `strict`.
+        Further fields of `Settings`: `profile`, `ops`, `dtypes`, `seed`, `max_time`, `jobs`, `legs`, `ledger`, `strict`,
+        `question_timeout`, `memory`, `in_process`.
 
     Returns
     -------
@@ -57,7 +60,16 @@ _worker: tuple[Examiner, Any] | None = None
 def _start_worker(settings: Settings, records: Any) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
     _worker = Examiner(settings), records
+
+
+def _die_with(sentinel: int) -> None:
+    """End this process, and with it those that it started, when the run has been killed."""
+    wait_for([sentinel])
+    os._exit(1)
 
 
 def _work(task: Task, deadline: float) -> int:
@@ -75,7 +87,7 @@ def _work(task: Task, deadline: float) -> int:
     return sent
 
 
-def run(settings: Settings, emit: Emit) -> None:
+def run(settings: Settings, emit: Emit, loaded: tuple[Backend, Limits] | None = None) -> None:
     """Judge a backend.
 
     Parameters
@@ -84,6 +96,8 @@ def run(settings: Settings, emit: Emit) -> None:
     emit : callable
         Given every record as it comes: a header ("run"), an "outcome" per question, a "failure" per new counterexample,
         "disagreement" where legs contradict each other, "ledger" for each known deviation, and "end".
+    loaded : (Backend, Limits), optional
+        What `Settings.load` gave, where that was called already.
 
     Raises
     ------
@@ -96,7 +110,7 @@ def run(settings: Settings, emit: Emit) -> None:
     profile = PROFILES[settings.profile]
     if settings.seed is None:
         settings = replace(settings, seed=int.from_bytes(os.urandom(4)) if profile.explores else 0)
-    examiner = Examiner(settings)
+    examiner = Examiner(settings, loaded)
     emit(outcomes.header(examiner))
     seconds = settings.max_time if settings.max_time is not None else EXPLORING_SECONDS if profile.explores else float("inf")
     deadline, turn = time.time() + seconds, 0
@@ -106,6 +120,7 @@ def run(settings: Settings, emit: Emit) -> None:
             turn += 1
             if not profile.explores or time.time() >= deadline:
                 break
+        examiner.limits.deadline = float("inf")
         for known in outcomes.ledger(examiner):
             emit(known)
         for kink in outcomes.kinks(examiner):
@@ -135,14 +150,14 @@ def _perform_all(every: list[Task], examiner: Examiner, emit: Emit, deadline: fl
     except BrokenProcessPool as problem:
         _drain(records, emit)
         raise BackendError(
-            f"{examiner.backend.name} ended the process that asked it (a segmentation fault, or out of memory?); "
-            "what was judged until then is kept, and -j 1 shows where it happens"
+            "a process of adjudge's own ended in the middle of the run (out of memory?); what was judged until then is kept, "
+            "and -j 1 shows where it happens"
         ) from problem
     finally:
         processes = list((getattr(pool, "_processes", None) or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
-            process.terminate()
+            process.kill()
 
 
 def _drain(records: Any, emit: Emit) -> int:

@@ -13,13 +13,19 @@ from typing import Generic, Protocol, TypeVar
 
 from hypothesis.errors import Flaky
 
+from ..backends import OutOfTime
 from ..records.models import Record
 
-__all__ = ["Emit", "Subject", "search"]
+__all__ = ["DEATH", "HANG", "Emit", "Subject", "search"]
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
+#: Kinds of failures that are shrunk and recorded of one subject; later ones are only counted.
+MOST_FAILURES = 12
+#: A subject is asked no more once its new failures have cost as much as three questions that hang.
+HANG, DEATH = 20, 1
+MOST_SPENT = 3 * HANG
 #: Takes every record as it comes.
 Emit = Callable[[Record], None]
 
@@ -41,6 +47,10 @@ class Subject(Protocol[Item, Outcome]):
 
     def records(self, outcome: Outcome, number: int, /) -> Iterable[Record]:
         """The records of an outcome."""
+        ...
+
+    def cost(self, outcome: Outcome, /) -> int:
+        """What it costs to ask such a question again: 0 but for one that is too dear to be shrunk by asking hundreds."""
         ...
 
     def failure(self, smallest: Outcome, signature: Hashable, number: int, /) -> Record:
@@ -74,6 +84,7 @@ class _Round(Generic[Item, Outcome]):
     ) -> None:
         self.subject, self.seen, self.emit, self.deadline = subject, seen, emit, deadline
         self.asked, self.last = asked, asked + most
+        self.spent = 0
         self.signature: Hashable | None = None
         self.smallest: Outcome | None = None
 
@@ -94,7 +105,18 @@ class _Round(Generic[Item, Outcome]):
         for record in self.subject.records(outcome, self.asked):
             self.emit(record)
         signature = self.subject.signature(outcome)
-        if signature is not None and signature not in self.seen:
+        if signature is None:
+            return
+        cost = self.subject.cost(outcome)
+        self.spent += cost
+        if self.spent >= MOST_SPENT:
+            self.last = self.asked
+        if signature in self.seen or len(self.seen) >= MOST_FAILURES:
+            return
+        if cost:
+            self.seen.add(signature)
+            self.emit(self.subject.failure(outcome, signature, self.asked))
+        else:
             self.signature, self.smallest = signature, outcome
             raise _NewFailure(signature)
 
@@ -115,9 +137,9 @@ def search(subject: Subject[Item, Outcome], examples: int, seed: int, emit: Emit
     asked, seen = 0, set[Hashable]()
     while asked < examples and time.time() < deadline:
         current = _Round(subject, seen, asked, examples - asked, emit, deadline)
-        with suppress(_NewFailure, Flaky):
+        with suppress(_NewFailure, Flaky, OutOfTime):
             subject.draw(seed + len(seen), examples - asked, current.ask)
-        asked = current.asked
+        asked = examples if current.spent >= MOST_SPENT else current.asked
         if current.smallest is None or current.signature is None:
             return
         seen.add(current.signature)

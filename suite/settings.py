@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..backends import MEMORY, QUESTION_TIMEOUT, Backend, Limits, isolate, load
 from ..oracle.legs import LEGS
 
 __all__ = ["PROFILES", "Profile", "Settings"]
@@ -67,6 +69,12 @@ class Settings:
         Path of a ledger to use instead of the shipped one.
     strict : bool
         Whether loss of digits is a failure as well.
+    question_timeout : float
+        Seconds that a question may take.
+    memory : int, optional
+        Bytes that the backend's process may allocate.
+    in_process : bool
+        Whether the backend is imported into adjudge's own processes, for a debugger; there are no limits then.
     """
 
     backend: str
@@ -79,3 +87,12 @@ class Settings:
     legs: tuple[str, ...] = tuple(LEGS)
     ledger: str | None = None
     strict: bool = False
+    question_timeout: float = QUESTION_TIMEOUT
+    memory: int | None = MEMORY
+    in_process: bool = False
+
+    def load(self, tell: Callable[[str], None] = lambda sentence: None) -> tuple[Backend, Limits]:
+        """The backend, in a process of its own or in this one, and what a question may take; raises `BackendError`."""
+        limits = Limits(self.question_timeout, self.memory)
+        backend = load(self.backend, own_process=True) if self.in_process else isolate(self.backend, limits, tell)
+        return backend, limits

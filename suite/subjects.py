@@ -21,12 +21,16 @@ from ..strategies.scripts import drive
 from ..strategies.seeded import seeded_settings
 from ..strategies.shrink import shrink
 from . import outcomes
-from .examiner import Examiner, Outcome, witnesses
-from .search import Emit, search
+from .examiner import PATIENCE, Examiner, Outcome, witnesses
+from .search import DEATH, HANG, Emit, search
 from .settings import PROFILES
 from .tasks import COMPOSITION, Task
 
 __all__ = ["perform"]
+
+
+#: Seconds in which a question that costs its process is made smaller.
+QUICKLY = 10.0
 
 
 class Programs:
@@ -75,17 +79,28 @@ class Programs:
         if outcome.disagreement:
             yield outcomes.disagreement(self.task, outcome, self.examiner)
 
+    def cost(self, outcome: Outcome) -> int:
+        """Whether the backend's process was lost: a new one takes a while to start, and one that hangs longer to wait for."""
+        if not outcome.lost:
+            return 0
+        return HANG if outcome.seconds >= self.examiner.limits.seconds else DEATH
+
     def failure(self, smallest: Outcome, signature: Hashable, number: int) -> Record:
         """The smallest question that fails alike; the search for it starts from the blamed step alone if that does."""
+        until = time.monotonic() + (QUICKLY if smallest.lost else float("inf"))
 
         def alike(question: Question) -> bool:
-            return self.examiner.examine(question).signature == signature
+            return time.monotonic() < until and self.examiner.examine(question).signature == signature
 
-        question = smallest.judgement.question
+        question = found = smallest.judgement.question
         alone = smallest.blamed.alone if smallest.blamed is not None else None
-        if alone is not None and alike(alone):
-            question = alone
-        smallest = self.examiner.examine(shrink(question, alike))
+        with self.examiner.patience(PATIENCE if smallest.lost else self.examiner.limits.seconds):
+            if alone is not None and alike(alone):
+                question = alone
+            question = shrink(question, alike)
+        if question is not found:
+            smaller = self.examiner.examine(question)
+            smallest = smaller if smaller.signature == signature else smallest
         smallest.witnesses = witnesses(smallest.judgement, self.examiner.backend)
         return outcomes.failure(self.task, number, smallest, self.examiner)
 
@@ -137,6 +152,11 @@ class Scripts:
         """The outcome."""
         yield outcomes.script_outcome(self.task, number, run.divergence, run.lines, run.ms, run.known)
 
+    def cost(self, run: ScriptRun) -> int:
+        """Whether the last line does not come back, or ended the process."""
+        tags = run.divergence.tags if run.divergence is not None else frozenset[str]()
+        return HANG if "stuck" in tags else DEATH if "lost process" in tags else 0
+
     def failure(self, smallest: ScriptRun, signature: Hashable, number: int) -> Record:
         """The same divergence after as few lines as possible."""
         assert smallest.divergence is not None
@@ -147,7 +167,7 @@ class Scripts:
 
 def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float("inf")) -> None:
     """Ask everything of one task, and record it."""
-    backend = examiner.backend
+    backend, examiner.limits.deadline = examiner.backend, deadline
     if task.op in SEMANTICS:
         if backend.tensors is None:
             emit(outcomes.unsupported(task, f"{backend.name} has no tensors of this kind"))

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from adjudge.backends import Backend
+from adjudge.backends import Backend, BackendError
 
-from .command import REPORT_DIR, a_name, backend_of, history_option, ledger_of, near, one_of, refuse, some_names
+from .command import (
+    REPORT_DIR,
+    a_name,
+    asking_options,
+    history_option,
+    ledger_of,
+    near,
+    one_of,
+    refuse,
+    some_names,
+    tell,
+)  # fmt: skip
 from .lists import list_ops
 
 __all__ = ["check"]
@@ -33,32 +45,42 @@ LEGS = ("balls", "series", "differences", "jax")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where the report goes.")
 @history_option
 @click.option("--no-report", is_flag=True, help="Write no files.")
+@asking_options
 @click.option("-q", "--quiet", is_flag=True, help="Print only failures and the verdict.")
 @click.option("-v", "--verbose", is_flag=True, help="Print everything that is not correct.")
 @click.pass_context
 def check(
     ctx: click.Context, backend: str, expression: str | None, ops: tuple[str, ...], dtypes: tuple[str, ...],
     profile: str, max_time: float | None, seed: int | None, jobs: int | None, legs: tuple[str, ...],
-    strict_accuracy: bool, ledger: str | None, report_dir: str, past: str, no_report: bool, quiet: bool, verbose: bool,
+    strict_accuracy: bool, ledger: str | None, report_dir: str, past: str, no_report: bool,
+    question_timeout: float, memory: int, in_process: bool, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
-    """Judge BACKEND: a shipped name, module, module:attribute or path.py."""
+    """Judge BACKEND: a shipped name, module, module:attribute or path.py.
+
+    With @ENV after it, it is asked in another environment (a folder, or a python); with ==VERSION, in one made for a release.
+    """
     quiet, verbose = one_of(ctx, "quiet", "verbose", "-q says less and -v says more")
     no_report, _ = one_of(ctx, "no_report", "report_dir", "--no-report writes nothing, and --report-dir says where to")
-    judged = backend_of(backend)
-    if ledger is not None:
-        ledger_of(ledger, judged.name)
     from adjudge.suite.settings import Settings
 
     from .folders import history_folder, report_folder
     from .running import judge_all
 
     settings = Settings(
-        backend, profile, _selected(ops, expression), _dtypes(dtypes, judged), seed, max_time, jobs,
-        tuple(dict.fromkeys(("balls", *legs))), ledger, strict_accuracy,
+        backend, profile, _selected(ops, expression), dtypes, seed, max_time, jobs,
+        tuple(dict.fromkeys(("balls", *legs))), ledger, strict_accuracy, question_timeout, memory, in_process,
     )  # fmt: skip
+    try:
+        loaded = settings.load(tell)
+    except BackendError as problem:
+        refuse(str(problem))
+    judged = loaded[0]
+    settings = replace(settings, dtypes=_dtypes(dtypes, judged))
+    if ledger is not None:
+        ledger_of(ledger, judged.name)
     folder = None if no_report else report_folder(Path(report_dir))
     history_folder(ctx)
-    return judge_all(settings, judged, folder, Path(past), strict_accuracy, int(verbose) - int(quiet))
+    return judge_all(settings, loaded, folder, Path(past), strict_accuracy, int(verbose) - int(quiet))
 
 
 def _dtypes(wanted: tuple[str, ...], backend: Backend) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 import traceback
@@ -13,15 +14,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from adjudge.backends import Backend, BackendError, load
+from adjudge.backends import MEMORY, QUESTION_TIMEOUT, Backend, BackendError, Limits, isolate, load
 from adjudge.records.places import HISTORY
 
 if TYPE_CHECKING:
     from adjudge.records.ledger import Ledger
 
 __all__ = [
-    "FAILED", "INTERRUPTED", "NO_VERDICT", "PASSED", "REPORT_DIR", "SKIPPED", "Commands", "Refusal", "a_name",
-    "backend_of", "configured", "history_option", "ledger_of", "listed", "near", "one_of", "refuse", "some_names",
+    "FAILED", "INTERRUPTED", "NO_VERDICT", "PASSED", "REPORT_DIR", "SKIPPED", "Commands", "Refusal", "a_name", "asking_options",
+    "backend_of", "configured", "history_option", "ledger_of", "listed", "near", "one_of", "refuse", "some_names", "tell",
 ]  # fmt: skip
 
 #: Exit statuses, as the interface has them.
@@ -184,12 +185,54 @@ def one_of(ctx: click.Context, first: str, second: str, sentence: str) -> tuple[
     return given[0], given[1]
 
 
-def backend_of(spec: str) -> Backend:
-    """The backend that the user means."""
+def backend_of(spec: str, in_process: bool = False, limits: Limits | None = None) -> Backend:
+    """The backend that the user means, in a process of its own unless it is to be in this one."""
     try:
-        return load(spec, own_process=True)
+        return load(spec, own_process=True) if in_process else isolate(spec, limits, tell)
     except BackendError as problem:
         refuse(str(problem))
+
+
+def tell(sentence: str) -> None:
+    """Say what is being done, where that takes a while."""
+    click.echo(f"adjudge: {sentence}", err=True)
+
+
+class Bytes(click.ParamType):
+    """A number of bytes, perhaps with a unit: 512MiB, 4GiB."""
+
+    name = "bytes"
+    UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", value.strip(), re.IGNORECASE)
+        number = int(float(found[1]) * self.UNITS[found[2].upper()]) if found else 0
+        if number < 2**26:
+            refuse(f"{value!r} is no memory limit: bytes, as in 512MiB or 4GiB, and at least 64MiB")
+        return number
+
+
+#: Of every command that puts questions to a backend.
+_ASKING = (
+    click.option(
+        "--question-timeout", type=click.FloatRange(min=0, min_open=True), default=QUESTION_TIMEOUT, metavar="S",
+        show_default=True, help="Seconds that one question may take.",
+    ),
+    click.option(
+        "--memory", type=Bytes(), default=MEMORY, metavar="BYTES", help="What its process may allocate; 4GiB by default.",
+    ),
+    click.option("--in-process", is_flag=True, help="Ask in adjudge's own process, without limits: for a debugger."),
+)  # fmt: skip
+
+
+def asking_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of a command that puts questions to a backend."""
+    for option in reversed(_ASKING):
+        command = option(command)
+    return command
 
 
 def ledger_of(path: str | None, backend: str) -> Ledger:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from adjudge.backends import Backend, BackendError
+from adjudge.backends import Backend, BackendError, Limits
 from adjudge.records.files import Records
 from adjudge.records.history import CheckLine
 from adjudge.records.models import DisagreementRecord, EndRecord, FailureRecord, Record
@@ -23,8 +23,11 @@ from .folders import add_to_history, save_failure, set_previous_aside, write_rep
 __all__ = ["judge_all"]
 
 
-def judge_all(settings: Settings, judged: Backend, folder: Path | None, past: Path, strict: bool, verbosity: int) -> int:
+def judge_all(
+    settings: Settings, loaded: tuple[Backend, Limits], folder: Path | None, past: Path, strict: bool, verbosity: int
+) -> int:
     """Run, record, report, and add to the history; the status."""
+    judged = loaded[0]
     summary, began = Summary(), time.monotonic()
     if folder is not None:
         set_previous_aside(folder)
@@ -45,7 +48,7 @@ def judge_all(settings: Settings, judged: Backend, folder: Path | None, past: Pa
     gone = ""
     try:
         with terminal:
-            suite.run(settings, emit)
+            suite.run(settings, emit, loaded)
     except KeyboardInterrupt:
         if summary.end is None:
             emit(EndRecord(seconds=time.monotonic() - began, interrupted=True))

@@ -168,7 +168,9 @@ def written_script(case: Case | ScriptCase, judged: Backend) -> str | None:
     library = judged.tensors
     if library is None:
         return None
-    return script_text(case if case.expected else _script_replayed(case, judged)[2], library.__name__)
+    return script_text(
+        case if case.expected else _script_replayed(case, judged)[2], getattr(library, "module", "") or library.__name__
+    )
 
 
 def _script_or_refusal(case: Case | ScriptCase, judged: Backend) -> str:

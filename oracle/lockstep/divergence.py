@@ -12,14 +12,14 @@ __all__ = ["ASPECTS", "TAGS", "Divergence"]
 #: The aspects that are compared, in this order.
 ASPECTS = ("raises", "kind", "identity", "shape", "dtype", "value", "constant", "grad", "memory")
 #: The tags of a divergence, besides dtypes. Of the call: only the library raised ("refused"), or only the reference
-#: ("accepted"); the library does not come back ("stuck"); both raised ("failed"). Of every name that differs: only the library
-#: has the gradient, or shares memory ("kept"), or only the reference ("lost"); what the name was before the call ("answer":
-#: neither a tensor nor an array; "on constant": a view of a constant); and what `backward` had done to it, or to what it was
-#: computed from: passed it while it shared memory ("parted", "of parted"), cleared it ("of cleared"), or left it alone
-#: ("undone").
+#: ("accepted"); the library does not come back ("stuck"), or its process was lost ("lost process"); both raised ("failed").
+#: Of every name that differs: only the library has the gradient, or shares memory ("kept"), or only the reference ("lost");
+#: what the name was before the call ("answer": neither a tensor nor an array; "on constant": a view of a constant); and what
+#: `backward` had done to it, or to what it was computed from: passed it while it shared memory ("parted", "of parted"), cleared
+#: it ("of cleared"), or left it alone ("undone").
 TAGS = (
-    "refused", "accepted", "stuck", "failed", "kept", "lost", "new", "array", "answer", "view", "on constant", "constant",
-    "graded", "parted", "of parted", "of cleared", "undone",
+    "refused", "accepted", "stuck", "lost process", "failed", "kept", "lost", "new", "array", "answer", "view", "on constant",
+    "constant", "graded", "parted", "of parted", "of cleared", "undone",
 )  # fmt: skip
 
 
@@ -63,7 +63,11 @@ class Divergence(AssertionError):
     @property
     def signature(self) -> tuple[str, str, frozenset[str]]:
         """Equal for divergences that count as the same."""
-        return self.aspect, self.act, self.tags & {"refused", "accepted", "stuck", "failed", "kept", "lost", "new"}
+        return (
+            self.aspect,
+            self.act,
+            self.tags & {"refused", "accepted", "stuck", "lost process", "failed", "kept", "lost", "new"},
+        )
 
     @property
     def reason(self) -> str:

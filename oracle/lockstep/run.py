@@ -5,16 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from .. import reference
+from ..accused.worlds import Stuck, World, array_of
+from ..protocol import Lost
 from .divergence import ASPECTS, Divergence
-from .lines import ARRAYS, BACKWARD, BIND, FORGET, TENSORS, UPDATE, WRITE, act, names_in, target
-from .worlds import Stuck, array_of, attempt, visible
+from .lines import ARRAYS, BACKWARD, BIND, FORGET, TENSORS, UPDATE, WRITE, act, compiled, names_in, target
 
-__all__ = ["Lockstep", "ValueOrigin"]
+__all__ = ["AnyWorld", "Lockstep", "Tensors", "ValueOrigin"]
+
+
+class AnyWorld(Protocol):
+    """Where a script runs: see `adjudge.oracle.accused.worlds.World`."""
+
+    def run(self, line: str) -> str | None:
+        """Run a line; the exception that it raised, in words."""
+        ...
+
+    def visible(self, aspect: str) -> dict[str, Any]:
+        """Everything visible of an aspect."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Unbind a name."""
+        ...
+
+
+@runtime_checkable
+class Tensors(Protocol):
+    """A library's tensors that are somewhere else: it makes worlds to run scripts in.
+
+    Attributes
+    ----------
+    module : str
+        The module that has them, as scripts import it.
+    """
+
+    module: str
+
+    def new_world(self) -> AnyWorld:
+        """A world without names."""
+        ...
 
 
 @dataclass
@@ -56,8 +90,9 @@ class Lockstep:
 
     Parameters
     ----------
-    library : namespace
-        Has `Tensor`, `tensor`, and functions with NumPy's names, as `adjudge.oracle.reference` has.
+    library : namespace or Tensors
+        Has `Tensor`, `tensor`, and functions with NumPy's names, as `adjudge.oracle.reference` has; or makes worlds for such a
+        library, which may be in a process of its own.
 
     Examples
     --------
@@ -69,7 +104,8 @@ class Lockstep:
     """
 
     def __init__(self, library: Any) -> None:
-        self.worlds: tuple[dict[str, Any], dict[str, Any]] = ({"lib": library, "np": np}, {"lib": reference, "np": np})
+        self.accused: AnyWorld = library.new_world() if isinstance(library, Tensors) else World(library)
+        self.reference = World(reference)
         self.lines: list[str] = []
         #: Of every live name.
         self.origins: dict[str, ValueOrigin] = {}
@@ -81,7 +117,7 @@ class Lockstep:
 
     def __getitem__(self, name: str) -> Any:
         """The object that a name is bound to in the reference's world."""
-        return self.worlds[1][name]
+        return self.reference.names[name]
 
     def names(self, among: str = TENSORS + ARRAYS) -> list[str]:
         """The live names, in the order of `among`."""
@@ -118,16 +154,17 @@ class Lockstep:
         ------
         Divergence
         """
+        compiled(line)  # refuses what is no line of a script
         self.lines.append(line)
         read = names_in(line)[0] & self.origins.keys()
         before = {n: self.tags(n) for n in self.origins}
-        got, expected = (attempt(line, world) for world in self.worlds)
-        stuck = got is not None and got.startswith(Stuck.__name__)
+        got, expected = self.accused.run(line), self.reference.run(line)
+        stuck, lost = (got is not None and got.startswith(f"{kind.__name__}: ") for kind in (Stuck, Lost))
         if act(line) == WRITE and got is not None and expected is None and "[...]" in line:
             self.unspecified = True  # a library may lock memory, and nothing says how long
             return False
-        if stuck or (got is None) != (expected is None):
-            outcome = "stuck" if stuck else "refused" if expected is None else "accepted"
+        if stuck or lost or (got is None) != (expected is None):
+            outcome = "stuck" if stuck else "lost process" if lost else "refused" if expected is None else "accepted"
             raise Divergence(self.lines, "raises", (), got, expected, _union(before[n] for n in read) | {outcome})
         passed = got is None
         self.unspecified = self.unspecified or (not passed and act(line) == BACKWARD)
@@ -137,8 +174,8 @@ class Lockstep:
         failed = set() if passed else {"failed"}
         tags = {n: before.get(n, frozenset()) | failed for n in self.origins if n not in bound}
         self._compare(tags | {n: self.tags(n) | {"new"} for n in bound})
-        for world in self.worlds:
-            world.pop("answer", None)
+        self.accused.forget("answer")
+        self.reference.forget("answer")
         return passed
 
     # -- origins ----------------------------------------------------------------------------------------------------
@@ -176,7 +213,7 @@ class Lockstep:
         elif doing == BACKWARD:
             self._note_backward(target(line))
         elif doing == FORGET:
-            self.origins = {n: p for n, p in self.origins.items() if n in self.worlds[1]}
+            self.origins = {n: p for n, p in self.origins.items() if n in self.reference.names}
 
     def _of_bound(self, name: str, read: frozenset[str]) -> ValueOrigin:
         x = self[name]
@@ -230,7 +267,7 @@ class Lockstep:
 
     def _compare(self, tags: Mapping[str, frozenset[str]]) -> None:
         for aspect in ASPECTS[1:-2] if self.unspecified else ASPECTS[1:]:
-            got, expected = (visible(aspect, world) for world in self.worlds)
+            got, expected = self.accused.visible(aspect), self.reference.visible(aspect)
             if got == expected:
                 continue
             differing = sorted(k for k in {**got, **expected} if got.get(k) != expected.get(k))

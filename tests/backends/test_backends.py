@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from adjudge.backends import (
     Unsupported,
     check_spellings,
     installed,
+    isolate,
     load,
 )
 from adjudge.backends.language import spoken
@@ -35,6 +36,8 @@ from adjudge.strategies.catalogue import CATALOGUE
 from adjudge.suite.examiner import Examiner, judge
 from adjudge.suite.settings import Settings
 
+#: Imports a backend, into this process or into one of its own.
+Loader = Callable[[str], Backend]
 OWN = """
 name = "own"
 def versions(): return {"own": "1"}
@@ -81,9 +84,10 @@ def test_every_shipped_backend_is_looked_for() -> None:
         ("json:nothing", UnknownBackend, "json has no attribute 'nothing'"),
     ],
 )
-def test_what_cannot_be_loaded_is_said_in_one_line(spec: str, kind: type[BackendError], said: str) -> None:
+@pytest.mark.parametrize("found", [load, isolate])
+def test_what_cannot_be_loaded_is_said_in_one_line(found: Loader, spec: str, kind: type[BackendError], said: str) -> None:
     with pytest.raises(BackendError) as caught:
-        load(spec)
+        found(spec)
     assert caught.type is kind
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -139,8 +143,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("own_backend_of_mine:Another", "another"),
     ],
 )
-def test_a_backend_of_ones_own(spec: str, name: str, own: Path) -> None:
-    assert load(spec).name == name
+@pytest.mark.parametrize("found", [load, isolate])
+def test_a_backend_of_ones_own(found: Loader, spec: str, name: str, own: Path) -> None:
+    assert found(spec).name == name
 
 
 @pytest.mark.parametrize(
@@ -152,9 +157,10 @@ def test_a_backend_of_ones_own(spec: str, name: str, own: Path) -> None:
         ("own_half.py", "own_half.py is no backend: it lacks vjp (a backend has name, versions and vjp)"),
     ],
 )
-def test_a_backend_of_ones_own_that_fails_shows_its_own_error(spec: str, said: str, own: Path) -> None:
+@pytest.mark.parametrize("found", [load, isolate])
+def test_a_backend_of_ones_own_that_fails_shows_its_own_error(found: Loader, spec: str, said: str, own: Path) -> None:
     with pytest.raises((BackendImportError, UnknownBackend)) as caught:
-        load(spec)
+        found(spec)
     assert said in str(caught.value)
     assert "second line" not in str(caught.value)
 
@@ -167,14 +173,22 @@ def test_a_backend_of_ones_own_that_fails_shows_its_own_error(spec: str, said: s
         ("hvp = 3", "its hvp must be a function, or a dict of functions, not 3"),
         ("dtypes = ('int32',)", "its dtypes must be a tuple of float dtypes"),
         ("unit_roundoff = {'float32': -1.0}", "its unit_roundoff must be a dict of float dtypes to numbers"),
+        ("language = 3", "its language must be a Language, not 3"),
         ("def versions(): return None", "its versions() must be a dict of package to version, not None"),
+        ("def versions(): raise SystemExit(0)", "its versions() raised SystemExit: 0"),
+        ("def versions(): raise ValueError('no\\nmore')", "its versions() raised ValueError: no"),
+        ("def supports(op): return 1 / 0", "its supports() raised ZeroDivisionError: division by zero"),
+        ("def supports(op): raise SystemExit(0)", "its supports() raised SystemExit: 0"),
+        ("def supports(op): raise KeyboardInterrupt", "its supports() raised KeyboardInterrupt"),
     ],
 )
-def test_a_field_of_the_wrong_kind_is_told_in_a_sentence(line: str, said: str, own: Path) -> None:
+@pytest.mark.parametrize("found", [load, isolate])
+def test_a_field_of_the_wrong_kind_is_told_in_a_sentence(found: Loader, line: str, said: str, own: Path) -> None:
     (own / "own_wrong.py").write_text(f"{OWN}{line}\n")
     with pytest.raises(UnknownBackend) as caught:
-        load("own_wrong.py")
+        found("own_wrong.py")
     assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 # -- spellings -----------------------------------------------------------------------------------------------------------------
@@ -485,7 +499,10 @@ def test_only_a_process_of_adjudges_own_gets_the_environment_that_a_backend_asks
 
 def test_the_command_line_sets_the_environment_before_the_library_is_imported() -> None:
     pytest.importorskip("mygrad", reason="MyGrad is not installed")
-    code = "import os; from adjudge.cli.command import backend_of; backend_of('mygrad'); print(os.environ['NUMBA_DISABLE_JIT'])"
+    code = (
+        "import os; from adjudge.cli.command import backend_of; backend_of('mygrad', in_process=True); "
+        "print(os.environ['NUMBA_DISABLE_JIT'])"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert result.stdout.strip() == "1"

@@ -277,13 +277,13 @@ def test_settings_come_from_pyproject_and_the_command_line_outdoes_them(run: Run
 )
 def test_k_chooses_by_name_and_family(run: Run, monkeypatch: pytest.MonkeyPatch, expression: str, ops: set[str]) -> None:
     asked: list[Settings] = []
-    monkeypatch.setattr(suite, "run", lambda settings, emit: asked.append(settings))
+    monkeypatch.setattr(suite, "run", lambda settings, emit, loaded: asked.append(settings))
     run("check", "own.py", "--no-report", "-k", expression)
     assert set(asked[0].ops) == ops
 
 
 def test_an_interrupted_run_keeps_what_was_judged(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(settings: Any, emit: Any) -> None:
+    def interrupted(settings: Any, emit: Any, loaded: Any) -> None:
         emit(CheckRun(backend="own", ops=("exp",)))
         emit(OutcomeRecord(op="exp", verdict="correct", worst_ulp=0.5))
         raise KeyboardInterrupt
@@ -304,7 +304,7 @@ def test_legs_that_disagree_are_our_defect(run: Run, monkeypatch: pytest.MonkeyP
         WitnessRecord(leg="series", stance="disagrees", derivative=1.0),
     )
 
-    def doubtful(settings: Any, emit: Any) -> None:
+    def doubtful(settings: Any, emit: Any, loaded: Any) -> None:
         emit(CheckRun(backend="own", ops=("exp",)))
         emit(OutcomeRecord(op="exp", verdict="undecided"))
         case = Case(id="doubt", backend="own", question=asked, verdict="wrong", witnesses=witnesses)
@@ -321,7 +321,7 @@ def test_legs_that_disagree_are_our_defect(run: Run, monkeypatch: pytest.MonkeyP
 
 
 def test_a_defect_of_adjudge_is_no_verdict_on_the_backend(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(settings: Any, emit: Any) -> None:
+    def broken(settings: Any, emit: Any, loaded: Any) -> None:
         raise RuntimeError("ours")
 
     monkeypatch.setattr(suite, "run", broken)

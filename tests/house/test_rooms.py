@@ -152,8 +152,30 @@ def test_a_room_does_not_know_these_packages(room: str) -> None:
         assert not imports(path, ROOT) & FORBIDDEN[room], f"{path} imports {imports(path, ROOT) & FORBIDDEN[room]}"
 
 
+#: What runs in the process of an accused library, on CPython 3.8.
+INSIDE = [
+    *sorted((ROOT / "oracle" / "accused").glob("*.py")),
+    *(
+        ROOT / "backends" / "protocol" / f"{name}.py"
+        for name in ("__init__", "child", "finding", "frames", "library", "standing")
+    ),
+]
+
+
 def test_what_is_timed_runs_where_there_is_only_numpy() -> None:
     assert imports(ROOT / "bench" / "worker.py", ROOT) <= {"numpy", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=lambda path: path.stem)
+def test_what_runs_beside_an_accused_library_needs_an_old_python_and_numpy_alone(path: Path) -> None:
+    ast.parse(path.read_text("utf-8"), feature_version=(3, 8))
+    assert imports(path, ROOT) <= {
+        "numpy",
+        "ml_dtypes",
+        f"@{path.relative_to(ROOT).parts[0]}",
+        "@oracle",
+        *sys.stdlib_module_names,
+    }
 
 
 def test_no_backend_is_named_by_another_room_than_its_own() -> None:

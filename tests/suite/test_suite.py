@@ -104,13 +104,13 @@ def test_what_a_backend_lacks_is_one_record() -> None:
     assert [r.verdict for r in outcomes] == ["unsupported"]
 
 
-def test_a_backend_that_ends_its_process_is_said_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_process_of_adjudges_own_that_ends_is_said_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
     Path("deadly.py").write_text(
         "import os\nfrom adjudge.backends.mirror import *\nname = 'deadly'\n\n\n"
         "def vjp(program, inputs, cotangent):\n    os._exit(3)\n"
     )
-    with pytest.raises(BackendError, match="deadly ended the process that asked it"):
-        records("deadly.py", ops=("sin", "cos"), jobs=2)
+    with pytest.raises(BackendError, match="a process of adjudge's own ended in the middle of the run"):
+        records("deadly.py", ops=("sin", "cos"), jobs=2, in_process=True)
 
 
 def test_time_is_kept() -> None:

@@ -1,0 +1,128 @@
+"""What makes a module or object a backend: the attributes that it must have, and what each may be.
+
+Needs CPython 3.8 and NumPy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["NEEDED", "Answer", "Unsupported", "fields_of", "is_spoken", "is_unsupported", "supported"]
+
+#: The attributes that a backend must have, unless it is a language.
+NEEDED = ("name", "versions", "vjp")
+#: Those that a language must have.
+SPOKEN = ("name", "distributions")
+
+
+class Unsupported(Exception):
+    """The implementation does not have what the program needs; the message says what."""
+
+
+@dataclass
+class Answer:
+    """The answer of an implementation to one program.
+
+    Parameters
+    ----------
+    value : array
+        The program's value, as an array.
+    gradients : list
+        One array per input, in the library's own dtype and shape; None where it gives none.
+    """
+
+    value: np.ndarray
+    gradients: list[np.ndarray | None]
+
+
+def _is_text(x: Any) -> bool:
+    return isinstance(x, str) and bool(x.strip())
+
+
+def _rules(floats: Sequence[str]) -> dict[str, tuple[str, Callable[[Any], bool]]]:
+    """What each field must be, in words and as a test."""
+
+    def some_floats(names: Any) -> bool:
+        return isinstance(names, (tuple, list)) and bool(names) and all(name in floats for name in names)
+
+    def roundoffs(table: Any) -> bool:
+        return (
+            isinstance(table, Mapping) and set(table) <= set(floats) and all(type(u) is float and u > 0 for u in table.values())
+        )
+
+    a_function = "a function", callable
+    return {
+        "name": ("text", _is_text),
+        "versions": a_function,
+        "vjp": a_function,
+        "supports": a_function,
+        "use_cache": a_function,
+        "jvp": ("a function", lambda x: x is None or callable(x)),
+        "hvp": ("a function, or a dict of functions", lambda x: isinstance(x, Mapping) and all(map(callable, x.values()))),
+        "dtypes": (f"a tuple of float dtypes ({', '.join(floats)})", some_floats),
+        "unit_roundoff": ("a dict of float dtypes to numbers", roundoffs),
+        "language": ("a Language", lambda x: hasattr(x, "spelling")),
+        "distributions": ("a tuple of names", lambda x: isinstance(x, (tuple, list)) and bool(x) and all(map(_is_text, x))),
+    }
+
+
+def is_spoken(given: Any) -> bool:
+    """Whether a module or object says how its programs are written, and has no function that answers."""
+    language = getattr(given, "language", None)
+    return hasattr(language, "spelling") and hasattr(language, "vjp") and not hasattr(given, "vjp")
+
+
+def fields_of(given: Any, names: Sequence[str], floats: Sequence[str]) -> dict[str, Any]:
+    """The fields that a module or object has, a lone `hvp` as a mapping.
+
+    Parameters
+    ----------
+    given : object
+    names : sequence of str
+        Every field that a backend may have.
+    floats : sequence of str
+        Every float dtype.
+
+    Raises
+    ------
+    TypeError
+        Where one that is needed is missing, or one is not what it must be: a sentence that "it" is the subject of.
+    """
+    needed = SPOKEN if is_spoken(given) else NEEDED
+    if lacking := [name for name in needed if not hasattr(given, name)]:
+        raise TypeError(f"it lacks {_listed(lacking)} (a backend has {_listed(NEEDED)})")
+    own = {name: getattr(given, name) for name in (*names, "distributions") if hasattr(given, name)}
+    if callable(own.get("hvp")):
+        own["hvp"] = {"": own["hvp"]}
+    for name, (rule, holds) in _rules(floats).items():
+        if name in own and not holds(own[name]):
+            raise TypeError(f"its {name} must be {rule}, not {own[name]!r}")
+    return own
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def supported(supports: Callable[[str], bool], ops: Sequence[str]) -> list[str]:
+    """The ops among some that a backend has, by its own word; it may raise its `Unsupported`."""
+
+    def has(op: str) -> bool:
+        try:
+            return bool(supports(op))
+        except Exception as problem:
+            if is_unsupported(problem):
+                return False
+            raise
+
+    return [op for op in ops if has(op)]
+
+
+def is_unsupported(problem: BaseException) -> bool:
+    """Whether an exception is `Unsupported`: a backend has it from adjudge, and a process of its own from this very file."""
+    return any(kind.__name__ == "Unsupported" for kind in type(problem).__mro__)
