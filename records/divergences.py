@@ -207,4 +207,3 @@ def read_entry(model: type[AnyEntry], tree: Any, noun: str, number: int, path: P
         return model.model_validate(tree, context={"cases": path.with_suffix("")})
     except ValidationError as problem:
         raise LedgerError(f"ledger {path}, {noun} {name}: {describe(problem, model, 'key')}") from problem
-

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-from .fields import describe
+from .fields import describe, shortly
 from .models import SCHEMA_VERSION, BenchRun, CheckRun, OutcomeRecord, Record
 from .places import FILE
 
@@ -52,12 +52,12 @@ def parse_record(line: str | bytes) -> Record:
 
 def _what_is_wrong(line: str | bytes, problem: ValidationError) -> str:
     try:
-        tree: Any = json.loads(line)
+        tree: Any = from_json(line)
     except ValueError:
         return "it is not JSON"
     if not isinstance(tree, dict) or "kind" not in tree:
         return "it is no record: that is a JSON object with a 'kind'"
-    return f"a record of kind {tree['kind']!r}: {describe(problem, Record)}"
+    return f"a record of kind {shortly(tree['kind'])}: {describe(problem, Record)}"
 
 
 class Records:
@@ -106,6 +106,8 @@ def read_records(path: Path) -> Reading:
     """
     file = path / FILE if path.is_dir() else path
     try:
+        if file.exists() and not file.is_file():
+            raise RecordsError(f"{file} cannot be read: it is no file")
         text = file.read_text("utf-8", errors="replace")
     except OSError as problem:
         raise RecordsError(f"{file} cannot be read: {problem.strerror}") from problem
@@ -126,6 +128,6 @@ def read_records(path: Path) -> Reading:
 def _version(line: str) -> Any:
     """The schema version that a line states."""
     try:
-        return json.loads(line).get("schema_version")
+        return from_json(line).get("schema_version")
     except (ValueError, AttributeError):
         return None

@@ -1,13 +1,14 @@
-"""Text from elsewhere: made visible where a terminal or an encoder would trip over it, read whole or not at all, written whole."""
+"""Text from elsewhere: made visible where a terminal would obey it; files that are read, and written, whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import re
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-__all__ = ["MOST_BYTES", "read_text", "visible", "visible_in", "write_text"]
+__all__ = ["MOST_BYTES", "docstring", "read_text", "visible", "write_text"]
 
 #: The most bytes of a file that is read as one piece.
 MOST_BYTES = 32 * 2**20
@@ -26,15 +27,18 @@ def visible(text: str) -> str:
     return text if text.isprintable() else _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def visible_in(tree: Any) -> Any:
-    """Plain data with every text in it made visible."""
-    if isinstance(tree, str):
-        return visible(tree)
-    if isinstance(tree, dict):
-        return {visible_in(key): visible_in(value) for key, value in tree.items()}
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(map(visible_in, tree))
-    return tree
+def docstring(said: str, versions: Mapping[str, str]) -> str:
+    """The docstring of a script that shows a fault: nothing that is said there can end it, or mean anything in it.
+
+    Examples
+    --------
+    >>> docstring('a "fault"', {"lib": "1.0"}).split("\\n")[:3:2]
+    ['""\"a \\'fault\\'', 'Found with lib 1.0. Exits with status 1 while the fault is there.']
+    """
+    found = ", ".join(f"{package} {version}" for package, version in versions.items()) or "unknown versions"
+    texts = (said, f"Found with {found}. Exits with status 1 while the fault is there.")
+    safe = (visible(text).replace("\\", "/").replace('"', "'") for text in texts)
+    return '"""' + "\n\n".join(textwrap.fill(text, 100) for text in safe) + '\n"""'
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:

@@ -22,11 +22,12 @@ from ..records.case import Case, ScriptCase
 from ..records.models import CheckRun, DisagreementRecord, FailureRecord, KinkRecord
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import CATEGORIES, JUDGED, OpSummary, Summary, counted
+from ..records.text import read_text, visible
 from .charts import MUTED, SERIES, canvas, dots, svg
 from .ci import HEADLINES
 from .compare import Change, compare, headline
 from .pages import render
-from .report import case_lines
+from .report import case_lines, replay_command
 
 __all__ = ["MOST_BYTES", "PAGE", "Run", "conformance_page"]
 
@@ -272,9 +273,8 @@ def _shown(run: Run, record: FailureRecord | DisagreementRecord) -> dict[str, An
     if isinstance(record, FailureRecord):
         sentence, verdict = failure_sentence(record, run.backend), record.verdict
     return {
-        "sentence": sentence, "verdict": verdict, "op": record.op, "id": case.id,
-        "program": _clipped(case_lines(case)), "script": _script(run, case.id),
-        "witnesses": _witnesses(case),
+        "sentence": sentence, "verdict": verdict, "op": record.op, "id": case.id, "program": _clipped(case_lines(case)),
+        "replay": replay_command(case, run.summary.header), "script": _script(run, case.id), "witnesses": _witnesses(case),
     }  # fmt: skip
 
 
@@ -285,8 +285,8 @@ def _disagreements(run: Run, most: int = 10) -> list[dict[str, Any]]:
 def _script(run: Run, name: str) -> str:
     file = run.folder / "cases" / f"{name}.py" if run.folder is not None and name.isalnum() else None
     try:
-        return _clipped(file.read_text("utf-8").splitlines()) if file is not None else ""
-    except OSError:
+        return _clipped(visible(read_text(file)).splitlines()) if file is not None else ""
+    except (OSError, UnicodeDecodeError):
         return ""
 
 
