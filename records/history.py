@@ -238,7 +238,7 @@ def append_history(folder: Path, line: CheckLine | BenchLine) -> list[str]:
                 file.flush()
                 os.fsync(file.fileno())
                 _fill(index, folder)
-    except (OSError, sqlite3.Error) as problem:
+    except (OSError, OverflowError, sqlite3.Error) as problem:
         raise HistoryError(f"the history in {folder} cannot be written: {_why(problem)}") from problem
     return notes
 
@@ -538,7 +538,7 @@ def history(folder: Path) -> Iterator[History]:
         with _locked(folder) if writable else nullcontext():
             notes = _mended(folder) if writable else _torn(folder)
             database = _index(folder) if writable else _opened(":memory:", folder)
-    except (OSError, sqlite3.Error) as problem:
+    except (OSError, OverflowError, sqlite3.Error) as problem:
         raise HistoryError(f"the history in {folder} cannot be read: {_why(problem)}") from problem
     with closing(database):
         yield History(database, notes)

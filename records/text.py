@@ -28,12 +28,13 @@ def visible(text: str) -> str:
 
 
 def docstring(said: str, versions: Mapping[str, str]) -> str:
-    """The docstring of a script that shows a fault: nothing that is said there can end it, or mean anything in it.
+    r"""The docstring of a script that shows a fault: nothing that is said there can end it, or mean anything in it.
 
     Examples
     --------
-    >>> docstring('a "fault"', {"lib": "1.0"}).split("\\n")[:3:2]
-    ['""\"a \\'fault\\'', 'Found with lib 1.0. Exits with status 1 while the fault is there.']
+    >>> import ast
+    >>> ast.literal_eval(docstring('a "fault"\\', {"lib": "1.0"})).split("\n")[0]
+    "a 'fault'/"
     """
     found = ", ".join(f"{package} {version}" for package, version in versions.items()) or "unknown versions"
     texts = (said, f"Found with {found}. Exits with status 1 while the fault is there.")

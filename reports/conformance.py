@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -41,6 +41,8 @@ FITTINGS = ((40, True), (40, False), (10, False), (0, False))
 LINES, WIDTH = 40, 400
 #: Errors above so many units in the last place are drawn at the top of a plot.
 TALLEST = 1e4
+#: Operands farther from 0 are not drawn: no axis has room for them.
+FARTHEST = 1e100
 
 
 @dataclass
@@ -165,13 +167,7 @@ def _number(value: float, digits: int = 3) -> str:
 def _short(value: Any) -> str:
     """A number as exactly as it takes, without a needless fraction."""
     number = float(value)
-    return (
-        f"{number:.17g}"
-        if number == int(number) and abs(number) < 1e16
-        else repr(number)
-        if math.isfinite(number)
-        else str(number)
-    )
+    return f"{number:.17g}" if abs(number) < 1e16 and number == int(number) else repr(number)
 
 
 def _time(started: str) -> str:
@@ -356,8 +352,13 @@ def _series(runs: Sequence[Run], op: str) -> list[list[tuple[float, float]]]:
     rows = [run.summary.ops.get(op) for run in runs]
     if len(runs) == 1:
         row = rows[0]
-        return [sorted(row.accuracy[d].places.values()) if row and d in row.accuracy else [] for d in runs[0].dtypes]
-    return [sorted(p for a in row.accuracy.values() for p in a.places.values()) if row else [] for row in rows]
+        return [_drawn(row.accuracy[d].places.values()) if row and d in row.accuracy else [] for d in runs[0].dtypes]
+    return [_drawn(p for a in row.accuracy.values() for p in a.places.values()) if row else [] for row in rows]
+
+
+def _drawn(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that a plot can show, in order."""
+    return sorted((x, error) for x, error in places if abs(x) <= FARTHEST and error >= 0)
 
 
 def _plots(runs: Sequence[Run]) -> list[tuple[str, Markup]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -175,6 +176,8 @@ def _on_diagonal(pulled: Any, term: str, shape: tuple[int, ...]) -> Any:
 
 
 def _einsum_room(*shapes: tuple[int, ...], subscripts: str) -> int:
+    if not re.fullmatch(r"[a-zA-Z., ]*(->[a-zA-Z. ]*)?", subscripts) or subscripts.count(",") + 1 != len(shapes):
+        raise ValueError(f"einsum: {subscripts!r} are no subscripts for {len(shapes)} operands")
     lengths: dict[str, int] = {}
     for term, shape in zip(explicit(subscripts, shapes)[0], shapes, strict=True):
         for label, n in zip(term, shape, strict=True):

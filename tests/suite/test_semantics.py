@@ -340,7 +340,7 @@ def test_a_case_with_no_script_is_refused(elsewhere: Path) -> None:
     (elsewhere / "x.json").write_text(json.dumps(bad))
     refused = command("replay", "x.json")
     assert refused.exit_code == 2
-    assert "'lines' must be the lines of a script" in refused.output
+    assert "'a =' is no line of a script" in refused.output
 
 
 # -- rule counts ---------------------------------------------------------------------------------------------------------------
