@@ -114,12 +114,15 @@ def read_records(path: Path) -> Reading:
     *lines, last = text.split("\n")
     if lines and (version := _version(lines[0])) not in (None, SCHEMA_VERSION):
         raise RecordsError(f"{file} has schema version {version}; this adjudge reads version {SCHEMA_VERSION}")
-    records = []
+    records: list[Record] = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(parse_record(line))
+            record = parse_record(line)
         except RecordsError as problem:
             raise RecordsError(f"{file}, line {number}: {problem}") from problem
+        if records and isinstance(record, (CheckRun, BenchRun)):
+            raise RecordsError(f"{file}, line {number} begins a second run; a file of records holds one")
+        records.append(record)
     if not records or not isinstance(records[0], (CheckRun, BenchRun)):
         raise RecordsError(f"{file} does not begin with a record of kind 'run'")
     return Reading(tuple(records), f"the last line of {file} is torn and was left out" if last else "")

@@ -42,6 +42,8 @@ def find_cases(name: str, folder: Path) -> list[Case | ScriptCase]:
         ledgers = {backend: shipped_ledger(backend) for backend in SHIPPED}
     except (ProgramError, LedgerError) as problem:
         refuse(str(problem))
+    except OSError as problem:
+        refuse(f"there is no case {name!r}: {problem.strerror}")
     stored = {case.id: case for backend, ledger in ledgers.items() for case in _ledger_cases(backend, ledger)}
     if case := stored.get(name):
         return [case]

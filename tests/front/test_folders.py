@@ -111,8 +111,23 @@ def test_a_run_that_was_killed_is_in_nobody_s_way(folder: Path) -> None:
     assert second.returncode == 0, out + err
 
 
+def test_what_a_library_says_is_no_command_to_whatever_shows_it(folder: Path) -> None:
+    rude = 'raise ValueError("\\ud800\\x1b[2J\\u202e</script><script>`" + "\\x9b31m")'
+    (folder / "slow.py").write_text(SLOW.replace("return right(program, inputs, cotangent)", rude))
+    check = start(folder)
+    out, err = check.communicate(timeout=120)
+    assert check.returncode == 1
+    assert (out + err).replace("\n", "").isprintable()
+    assert "ValueError: \\ud800\\x1b[2J\\u202e" in " ".join(out.split())
+    for name in ("records.ndjson", "report.json", "junit.xml", "summary.md", "index.html"):
+        text = (folder / "adjudge-report" / name).read_text("utf-8")
+        assert text.replace("\n", "").replace("\t", "").isprintable()
+        assert "</script><script>" not in text or name.endswith("json")
+    assert "\\ud800" in read_records(folder / "adjudge-report").records[1].model_dump()["reason"]
+
+
 def test_a_name_that_is_no_text_is_shown_as_it_is_spelled(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "adjudge", "replay", b"\xff\x1b[2J.json"]
+    command: list[str | bytes] = [sys.executable, "-m", "adjudge", "replay", b"\xff\x1b[2J.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 2
     assert done.stderr == b"adjudge: case \\udcff\\x1b[2J.json cannot be read: No such file or directory\n"
