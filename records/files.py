@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +75,25 @@ class Records:
     def __init__(self, path: Path, anew: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if anew else 0), 0o644)
+        self._full: OSError | None = None
 
     def append(self, record: Record) -> None:
-        """Write one record, in one piece."""
+        """Write one record, in one piece; after one that could not be written comes no other: a torn line is the last.
+
+        Raises
+        ------
+        OSError
+            Now, and whenever it is tried again.
+        """
+        if self._full is not None:
+            raise self._full
         line = to_line(record).encode() + b"\n"
-        if os.write(self._file, line) < len(line):
-            raise OSError("the disk took only part of a record")
+        try:
+            if os.write(self._file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as problem:
+            self._full = problem
+            raise
 
     def close(self) -> None:
         """Close the file."""

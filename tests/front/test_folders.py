@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from adjudge.records.files import read_records
+from adjudge.records.files import Records, read_records
+from adjudge.records.models import CheckRun, EndRecord
 from adjudge.records.text import write_text
 
 #: A backend whose answers are right, and wait for a file where the test wants that.
@@ -31,10 +33,11 @@ CHECK = [sys.executable, "-m", "adjudge", "check", "slow.py", "--op", "exp", "--
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a backend in it."""
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with a backend in it; nothing waits there for ever."""
     (tmp_path / "slow.py").write_text(SLOW)
-    return tmp_path
+    yield tmp_path
+    (tmp_path / "wait").unlink(missing_ok=True)
 
 
 def start(folder: Path, *before: str) -> subprocess.Popen[str]:
@@ -54,10 +57,26 @@ def test_a_full_disk_ends_a_run_with_one_sentence_and_what_was_written_can_be_re
     check = start(folder, "sh", "-c", 'ulimit -f 12; exec "$@"', "sh")  # no file may have more than 12 blocks
     out, err = check.communicate(timeout=120)
     assert check.returncode == 2, out + err
-    assert err.startswith("adjudge: no more can be written to adjudge-report: File too large; what is there can be read")
+    assert err.startswith(
+        "adjudge: no more can be written to adjudge-report: No space left on device; what is there can be read"
+    )
     assert err.count("\n") == 1
     reading = read_records(folder / "adjudge-report")
     assert len(reading.records) > 1
+    assert reading.torn.endswith("is torn and was left out")
+
+
+def test_after_a_torn_record_comes_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records, write = Records(tmp_path / "records.ndjson"), os.write
+    records.append(CheckRun(backend="toy"))
+    monkeypatch.setattr(os, "write", lambda file, line: write(file, line[:10]))
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space left"):
+            records.append(EndRecord(seconds=1.0))
+        monkeypatch.undo()
+    records.close()
+    reading = read_records(tmp_path / "records.ndjson")
+    assert [record.kind for record in reading.records] == ["run"]
     assert reading.torn.endswith("is torn and was left out")
 
 
