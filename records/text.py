@@ -11,7 +11,7 @@ from pathlib import Path
 __all__ = ["MOST_BYTES", "docstring", "read_text", "visible", "write_text"]
 
 #: The most bytes of a file that is read as one piece.
-MOST_BYTES = 32 * 2**20
+MOST_BYTES = 8 * 2**20
 #: Control characters but the tab and the end of a line, what ends a line elsewhere, what turns text around, and surrogates.
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
