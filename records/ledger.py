@@ -38,8 +38,8 @@ from ..oracle.dtypes import FLOATS
 from ..oracle.judge import FAILING
 from ..oracle.lockstep import Divergence
 from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
-from ..oracle.reference import OPS, UnknownOp
-from .case import Case, read_case
+from ..oracle.reference import OPS
+from .case import Case, checked_value, read_case
 from .divergences import (
     SUFFIX,
     EntryId,
@@ -53,6 +53,7 @@ from .divergences import (
     read_entry,
 )  # fmt: skip
 from .fields import FrozenModel, nearest
+from .text import read_text
 
 __all__ = ["CONDITIONS", "Conditions", "Entry", "Facts", "Ledger", "LedgerError", "shipped_ledger"]
 
@@ -220,10 +221,11 @@ def _question(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, Mapping):
             raise ProgramError("it is no table")
         program = Program.from_json(value)
-        for step in program.steps:
-            if step.op not in OPS:
-                raise UnknownOp(step.op)
-        return as_question(program, array_from_json(value["cotangent"]) if "cotangent" in value else None)
+        due = checked_value(program).shape
+        question = as_question(program, array_from_json(value["cotangent"]) if "cotangent" in value else None)
+        if question.cotangent.shape != due:
+            raise ProgramError(f"its cotangent has shape {question.cotangent.shape}, and the program's value {due}")
+        return question
     except (LookupError, TypeError, ValueError, ArithmeticError) as problem:  # a program that cannot run raises any of these
         raise ValueError(f"its case does not make sense: {problem}") from problem
 
@@ -338,10 +340,12 @@ class Ledger:
 def _tables(path: Path, kind: str) -> list[Any]:
     """The tables of a ledger file, all of one kind."""
     try:
-        tree = tomllib.loads(path.read_text("utf-8"))
+        tree = tomllib.loads(read_text(path))
     except (OSError, UnicodeDecodeError) as problem:
         raise LedgerError(f"ledger {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
-    except tomllib.TOMLDecodeError as problem:
+    except RecursionError as problem:
+        raise LedgerError(f"ledger {path} is nested too deeply") from problem
+    except ValueError as problem:
         raise LedgerError(f"ledger {path} is not TOML: {problem}") from problem
     if unknown := sorted(set(tree) - {kind}):
         raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[{kind}]] may stand there")

@@ -50,10 +50,14 @@ class _RunHeader(FrozenModel):
 
 
 class CheckRun(_RunHeader):
-    """The header of a run of `adjudge check`: `ops` are asked about, `catalogue` has all of them with their families."""
+    """The header of a run of `adjudge check`: `ops` are asked about, `catalogue` has all of them with their families.
+
+    `spec` is what the user typed to name the backend.
+    """
 
     what: Literal["check"] = "check"
     backend: str
+    spec: str = ""
     versions: dict[str, str] = {}
     profile: str = ""
     seed: int | None = None

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import CATEGORIES, JUDGED, OpSummary, Summary, counted
-from .report import case_lines
+from ..records.text import write_text
+from .report import case_lines, replay_command
 
 __all__ = ["HEADLINES", "JUNIT", "MARKDOWN", "annotate", "job_summary", "junit", "write_for_ci"]
 
@@ -147,8 +148,9 @@ def _failure_lines(summary: Summary, backend: str) -> Iterator[str]:
         yield ""
     for failure in summary.failures:
         yield f"- {_words(failure_sentence(failure, backend))}"
-        if re.fullmatch(r"[\w-]+", failure.case.id):
-            yield f"  `adjudge replay {failure.case.id}`"
+        command = replay_command(failure.case, summary.header)
+        if "`" not in command and "\n" not in command:  # in Markdown it stands as it is
+            yield f"  `{command}`"
     if summary.failures:
         yield ""
 
@@ -213,8 +215,8 @@ def write_for_ci(
         Annotations to print, where GitHub Actions reads what is printed.
     """
     text = job_summary(summary, strict=strict)
-    (folder / JUNIT).write_text(junit(summary, strict=strict), "utf-8")
-    (folder / MARKDOWN).write_text(text, "utf-8")
+    write_text(folder / JUNIT, junit(summary, strict=strict))
+    write_text(folder / MARKDOWN, text)
     if file := surroundings.get("GITHUB_STEP_SUMMARY"):
         with open(file, "a", encoding="utf-8") as step:
             step.write(text)

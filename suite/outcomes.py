@@ -23,6 +23,7 @@ from ..records.models import (
     OutcomeRecord,
     finding_fields,
 )
+from ..records.text import visible
 from ..strategies.kinks import KINK_TABLE
 from ..strategies.rules import SEMANTICS
 from .examiner import Examiner, Outcome, judge
@@ -37,7 +38,7 @@ def header(examiner: Examiner) -> CheckRun:
     """The header of a run."""
     settings, backend = examiner.settings, examiner.backend
     return CheckRun(
-        backend=backend.name, versions=backend.versions(), profile=settings.profile, seed=settings.seed,
+        backend=backend.name, spec=settings.backend, versions=backend.versions(), profile=settings.profile, seed=settings.seed,
         dtypes=tuple(examiner.dtypes), ops=selected(settings.ops), catalogue={op: family(op) for op in selected(())},
         commit=commit_of(backend), strict_accuracy=settings.strict, legs=tuple(leg.name for leg in examiner.legs),
         environment=environment(),
@@ -89,7 +90,7 @@ def _case(judged: Outcome, examiner: Examiner) -> Case:
     backend = examiner.backend
     return Case.of(
         judged.judgement, backend.name, backend.versions(), finding=judged.news,
-        blamed=judged.blamed.op if judged.blamed else None, witnesses=judged.witnesses, spec=examiner.settings.backend,
+        blamed=judged.blamed.op if judged.blamed else None, witnesses=judged.witnesses,
     )  # fmt: skip
 
 
@@ -167,11 +168,11 @@ def script_outcome(
     if divergence is None:
         return row
     where = "program" if divergence.aspect == "raises" else divergence.aspect
-    return row.model_copy(update={"verdict": divergence.verdict, "where": where, "reason": divergence.reason})
+    return row.model_copy(update={"verdict": divergence.verdict, "where": where, "reason": visible(divergence.reason)})
 
 
 def script_failure(task: Task, number: int, smallest: Divergence, examiner: Examiner) -> FailureRecord:
     """A new divergence, at its smallest."""
     backend = examiner.backend
-    case = ScriptCase.of(smallest, backend.name, backend.versions(), spec=examiner.settings.backend)
+    case = ScriptCase.of(smallest, backend.name, backend.versions())
     return FailureRecord.of(script_outcome(task, number, smallest, len(smallest.lines), 0.0, None), case)

@@ -79,7 +79,7 @@ EVERY_KIND = [
     HEADER, CORRECT, NEW, FAILURE, DISAGREEMENT, entry("fails otherwise"), END,
     record(kind="failure", op="semantics_view", verdict="contract", where="grad", case={
         "kind": "script", "schema_version": 2, "id": "s1", "backend": "toy", "verdict": "contract",
-        "lines": ["a = lib.ones(2)"], "expected": {"a": None},
+        "where": "grad", "lines": ["a = lib.ones(2)"], "expected": {"a": None},
     }),
     record(kind="kink", name="abs(x) at 0", program="b = abs(a)", subgradients="[-1, 1]", verdict="correct",
            got=[[0.5, "nan"]]),
@@ -462,7 +462,7 @@ def test_a_case_keeps_every_bit(tmp_path: Path) -> None:
     asked = question("add", np.array([0.1, np.nan, -np.inf, -0.0]), Input(np.array([5e-324, 1, 2, 3]), layout="reversed"))
     witness = WitnessRecord(leg="balls", stance="agrees", derivative=np.nan)
     rows = (Bound(name="hvp of a", expected=np.array([np.inf, 1 / 3]), allowance=np.zeros(2)),)
-    more: dict[str, Any] = {"versions": {"toy": "1"}, "witnesses": (witness,), "spec": "t.py", "mode": "hvp"}
+    more: dict[str, Any] = {"versions": {"toy": "1"}, "witnesses": (witness,), "mode": "hvp"}
     case = simple("id", asked, blamed="add", where="hvp of a", reason="so", bounds=Bounds(rows=rows), **more)
     save_case(tmp_path, case, None)
     again = read_case(tmp_path / "id.json")
@@ -470,7 +470,7 @@ def test_a_case_keeps_every_bit(tmp_path: Path) -> None:
     assert again.model_dump_json() == case.model_dump_json()
     assert again.question.id == asked.id
     assert np.array_equal(again.bounds.rows[0].expected, rows[0].expected)
-    assert (again.spec, again.blamed, again.versions) == ("t.py", "add", {"toy": "1"})
+    assert (again.blamed, again.versions) == ("add", {"toy": "1"})
     jsonschema.validate(json.loads((tmp_path / "id.json").read_text()), published("records/case.schema.json"))
 
 
@@ -486,7 +486,9 @@ def test_what_is_none_in_a_case_stays_none() -> None:
     asked = as_question(Program.of([np.array([1.0])], [("sum", [0], {"axis": None})]))
     again: Any = parse_record(to_line(record(kind="failure", **FAULT, case=json.loads(simple("id", asked).model_dump_json()))))
     assert again.case.question.program.steps[0].params == {"axis": None}
-    script = ScriptCase(id="s", backend="toy", verdict="contract", lines=("a = lib.ones(2)",), expected={"a": None})
+    script = ScriptCase(
+        id="s", backend="toy", verdict="contract", where="grad", lines=("a = lib.ones(2)",), expected={"a": None}
+    )
     assert parse_case(script.model_dump_json()) == script
 
 

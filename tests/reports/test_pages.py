@@ -141,7 +141,7 @@ def test_a_hostile_text_stays_text(field: str) -> None:
         "family": [header(), outcome(family=HOSTILE)],
         "reason": [header(), outcome("log", "undecided", reason=HOSTILE), failure(verdict="crash", reason=HOSTILE)],
         "where": [header(), failure(where=HOSTILE)],
-        "case": [header(), failure(case=case(id=HOSTILE))],
+        "case": [header(spec=HOSTILE), failure(case=case(backend=HOSTILE, reason=HOSTILE, blamed=HOSTILE))],
         "note": [
             header(),
             failure(case=case(witnesses=[{"leg": HOSTILE, "stance": "agrees", "derivative": 1.0, "note": HOSTILE}])),
@@ -426,7 +426,7 @@ def test_a_run_that_breaks_off_leaves_no_page_of_the_run_before(tmp_path: Path, 
         (folder / name).write_text("PASSED")
     monkeypatch.setattr("adjudge.suite.run.run", broken)
     assert run("check", "mirror", "-q").exit_code == 2
-    assert {path.name for path in folder.iterdir()} == {"cases", FILE, PREVIOUS}
+    assert {path.name for path in folder.iterdir()} == {"cases", ".lock", FILE, PREVIOUS}
 
 
 def test_a_check_leaves_page_records_and_the_run_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
