@@ -74,7 +74,7 @@ def replay(library: Any, lines: Sequence[str]) -> Divergence | None:
 
 def _check_bound(lockstep: Lockstep, line: str) -> None:
     """Names are bound to arrays, which do not grow without end, or to no gradient."""
-    for name, bound in lockstep.worlds[1].items():
+    for name, bound in lockstep.reference.names.items():
         if name in (*TENSORS, *ARRAYS) and bound is not None and name not in lockstep.origins:
             raise LineError(line, f"it binds {name} to what is neither a tensor nor an array")
     if any(lockstep.array(n).size > ROOM for n in lockstep.names()):
