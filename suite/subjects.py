@@ -146,14 +146,15 @@ class Scripts:
 
 
 def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float("inf")) -> None:
-    """Ask everything of one task, and record it."""
-    backend = examiner.backend
+    """Ask everything of one task, and record it, and whether that was everything."""
+    backend, ended = examiner.backend, True
     if task.op in SEMANTICS:
         if backend.tensors is None:
-            emit(outcomes.unsupported(task, f"{backend.name} has no tensors of this kind"))
+            emit(outcomes.unsupported(task, f"{backend.name} has no tensors of this kind", examiner))
         else:
-            search(Scripts(task, examiner, backend.tensors), task.examples, task.seed, emit, deadline)
+            ended = search(Scripts(task, examiner, backend.tensors), task.examples, task.seed, emit, deadline)
     elif task.op != COMPOSITION and not backend.supports(task.op):
-        emit(outcomes.unsupported(task, f"{backend.name} has no {task.op}"))
+        emit(outcomes.unsupported(task, f"{backend.name} has no {task.op}", examiner))
     else:
-        search(Programs(task, examiner), task.examples, task.seed, emit, deadline)
+        ended = search(Programs(task, examiner), task.examples, task.seed, emit, deadline)
+    emit(outcomes.task_end(task, ended, examiner))

@@ -17,7 +17,6 @@ from adjudge.reports.terminal import Terminal, make_console
 from adjudge.suite import run as suite
 from adjudge.suite.settings import Settings
 
-from .command import refuse
 from .folders import add_to_history, save_failure, set_previous_aside, write_reports
 
 __all__ = ["judge_all"]
@@ -63,5 +62,5 @@ def judge_all(settings: Settings, judged: Backend, folder: Path | None, past: Pa
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if gone:
-        refuse(gone)
+        click.echo(f"adjudge: {gone}", err=True)
     return summary.status(strict)
