@@ -223,6 +223,10 @@ class Backend:
     file: str = ""
     language: Language = field(default_factory=Language)
 
+    def __post_init__(self) -> None:
+        """Refuse a field of the wrong kind."""
+        _check(vars(self))
+
 
 class Implementation(Protocol):
     """The attributes that make a module or object a backend."""
@@ -254,11 +258,19 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "hvp": ("a function, or a dict of functions", lambda x: isinstance(x, Mapping) and all(map(callable, x.values()))),
     "dtypes": (f"a tuple of float dtypes ({', '.join(FLOATS)})", _all_floats),
     "unit_roundoff": (
-        "a dict of float dtypes to numbers",
-        lambda x: isinstance(x, Mapping) and set(x) <= set(FLOATS) and all(isinstance(u, float) and u > 0 for u in x.values()),
+        "a dict of float dtypes to numbers between 0 and 1/2",
+        lambda x: (
+            isinstance(x, Mapping) and set(x) <= set(FLOATS) and all(isinstance(u, float) and 0 < u < 0.5 for u in x.values())
+        ),
     ),
     "language": ("a Language", lambda x: isinstance(x, Language)),
 }
+
+
+def _check(own: Mapping[str, Any]) -> None:
+    for name, (rule, holds) in _RULES.items():
+        if name in own and not holds(own[name]):
+            raise TypeError(f"its {name} must be {rule}, not {own[name]!r}")
 
 
 def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
@@ -282,9 +294,7 @@ def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
     own = {f.name: getattr(given, f.name) for f in fields(Backend) if hasattr(given, f.name)}
     if callable(own.get("hvp")):
         own["hvp"] = {"": own["hvp"]}
-    for name, (rule, holds) in _RULES.items():
-        if name in own and not holds(own[name]):
-            raise TypeError(f"its {name} must be {rule}, not {own[name]!r}")
+    _check(own)
     own["dtypes"] = tuple(own.get("dtypes", Backend.dtypes))
     own["file"] = str(getattr(given, "__file__", "") or "")
     return Backend(**own)

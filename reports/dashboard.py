@@ -268,7 +268,7 @@ def _side_by_side(
                 known = sum(1 for f in run.findings if f.known and f.place == "still fails")
                 new = sum(1 for f in run.findings if not f.known)
                 judged.append(
-                    (version, profile, str(run.judged), str(new), str(known), "passed" if run.status == 0 else "failed")
+                    (version, profile, str(run.judged), str(new), str(known), HEADLINES[run.status].lower())
                 )
     return {"backend": backend, "versions": versions, "newest": short[-1], "charts": charts, "judged": judged}
 
