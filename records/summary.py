@@ -99,7 +99,7 @@ class OpSummary:
     @property
     def told(self) -> str:
         """The outcomes by category, as "3 correct, 1 undecided"."""
-        return ", ".join(f"{self.categories[c]} {c}" for c in CATEGORIES if self.categories[c]) or "not judged"
+        return ", ".join(f"{self.categories[c]} {c}" for c in CATEGORIES if self.categories[c]) or "nothing asked"
 
     @property
     def refused(self) -> bool:
