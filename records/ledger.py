@@ -375,13 +375,18 @@ class Lacking(FrozenModel):
     def _is_about(self, dtype: str) -> bool:
         return not self.dtype or dtype in self.dtype
 
-    def supported(self, backend: Backend) -> tuple[str, ...]:
-        """Those of its ops that a backend has now, as far as that is certain without a question."""
+    def missing(self, backend: Backend) -> bool:
+        """Whether the backend itself says, without a question, that it has none of it."""
         if self.reason or self.dtype:
-            return ()
-        if "vjp" not in self.modes:
-            return self.ops if self.ops == ("*",) and any(MODES[mode].ways(backend) for mode in self.modes) else ()
-        return tuple(op for op in self.ops if (backend.tensors is not None if op == TENSORS else backend.supports(op)))
+            return False
+        if self.ops == ("*",):
+            return not self.outdated(backend)
+        return not any(backend.tensors is not None if op == TENSORS else backend.supports(op) for op in self.ops)
+
+    def outdated(self, backend: Backend) -> bool:
+        """Whether it says that there is no such mode at all, and the backend has it by now."""
+        whole = self.ops == ("*",) and not self.reason and not self.dtype
+        return whole and any(MODES[mode].ways(backend) for mode in self.modes)
 
 
 # -- a ledger ------------------------------------------------------------------------------------------------------------------

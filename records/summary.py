@@ -216,6 +216,10 @@ class Summary:
             row.ended.add(record.dtype)
         if record.on_record is not None:
             row.lacking.add(record.dtype)
+            judged = sum(row.by_dtype.get(record.dtype, Counter())[c] for c in JUDGED)
+            if judged and record.on_record not in {r.id for r in self.ledger}:
+                reason = f"not supported: {record.op}"
+                self.ledger.append(LedgerRecord(id=record.on_record, op=record.op, state="no longer fails", reason=reason))
 
     def count(self, category: str) -> int:
         """Outcomes of one category."""

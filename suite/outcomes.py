@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from ..oracle.accuracy import accuracy
 from ..oracle.lockstep import Divergence, act, replay
-from ..oracle.protocol import Backend
 from ..records.case import Case, ScriptCase
 from ..records.environment import commit_of, environment
-from ..records.ledger import TENSORS, Lacking
+from ..records.ledger import TENSORS
 from ..records.models import (
     AccuracyRecord,
     CheckRun,
@@ -134,10 +133,9 @@ def ledger(examiner: Examiner) -> Iterator[LedgerRecord]:
             id=entry.id, op=entry.op, state=state, reason=entry.reason, verdict=judgement.verdict,
             observed=worst.reason if worst else "",
         )  # fmt: skip
-    rows = selected(ops)
     for lacking in examiner.ledger.lacking:
-        if lacking.applies(examiner.version):
-            yield from _supported_by_now(lacking, [TENSORS if op in SEMANTICS else op for op in rows], backend)
+        if lacking.applies(examiner.version) and lacking.outdated(backend):
+            yield LedgerRecord(id=lacking.id, op="", state="no longer fails", reason=f"not supported: {lacking}")
     if ops and not set(SEMANTICS) & set(ops):
         return
     for known in examiner.ledger.divergences:
@@ -152,14 +150,6 @@ def ledger(examiner: Examiner) -> Iterator[LedgerRecord]:
             id=known.id, op=SEMANTICS[ROW_OF[act(known.snippet[-1])]], state=state, reason=known.reason, verdict=verdict,
             observed=observed,
         )  # fmt: skip
-
-
-def _supported_by_now(lacking: Lacking, ops: Sequence[str], backend: Backend) -> Iterator[LedgerRecord]:
-    """The record of an entry that says that the backend has not what it has now."""
-    has = lacking.supported(backend)
-    if has and (has == ("*",) or set(has) & set(ops)):
-        reason = f"{backend.name} has no {', '.join(lacking.modes if has == ('*',) else has)}"
-        yield LedgerRecord(id=lacking.id, op=has[0], state="no longer fails", reason=reason)
 
 
 #: The row that a known divergence is reported in, by the act of its last line.

@@ -62,6 +62,7 @@ def ledger_check(backend: str, path: str | None) -> int:
         skipped = LedgerRecord(id=e.id, op="", state="not judged", reason=e.reason, observed=why)
         click.echo(ledger_sentence(records.get(e.id, skipped)))
     for entry in known.lacking:
-        absent = "not about this version" if entry not in lacking else "not asked" if entry.reason else "still not supported"
+        absent = "still not supported" if entry.missing(judged) else "not asked"
+        absent = absent if entry in lacking else f"not about {examiner.version}"
         click.echo(ledger_sentence(records[entry.id]) if entry.id in records else f"{entry.id} {absent} ({entry})")
     return FAILED if any(r.state in ("no longer fails", "fails otherwise") for r in records.values()) else PASSED
