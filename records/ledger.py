@@ -418,7 +418,7 @@ class Ledger:
         )
         beside = path.with_suffix(SUFFIX)
         divergences = known_divergences(_tables(beside, "divergence")["divergence"], beside) if beside.is_file() else ()
-        names = [e.id for e in (*entries, *lacking, *divergences)]
+        names = [*(e.id for e in entries), *(e.id for e in lacking), *(e.id for e in divergences)]
         if twice := next((n for n in names if names.count(n) > 1), None):
             raise LedgerError(f"ledger {path}: two entries are called {twice!r}")
         return cls(entries, path, divergences, lacking)

@@ -81,15 +81,15 @@ def _op_case(suite: ElementTree.Element, summary: Summary, op: OpSummary, strict
     failures = [f for f in summary.failures if f.op == op.op]
     sentences = [failure_sentence(f, summary.header.backend) for f in failures]
     programs = ["\n".join(case_lines(f.case)) for f in failures]
-    lost = summary.support_lost(op.op)
+    no_longer = summary.support_lost(op.op)
     if any(d.op == op.op for d in summary.disagreements):
         _note(case, "error", "the oracle's legs disagree with each other", "oracle in doubt")
     elif op.categories["new"] or (strict and op.categories["lossy"]):
         lost = counted(op.categories["lossy"], "answer") + " lost digits, and accuracy is strict"
         sentence = next(iter(sentences), counted(op.categories["new"], "new failure") if op.categories["new"] else lost)
         _note(case, "failure", sentence, op.state, "\n\n".join(map("\n".join, zip(sentences, programs, strict=True))))
-    elif lost:
-        _note(case, "failure", lost[0], "support lost", "\n".join(lost))
+    elif no_longer:
+        _note(case, "failure", no_longer[0], "support lost", "\n".join(no_longer))
     elif not op.judged:
         _note(case, "skipped", f"not verified: {op.state}")
     out = ElementTree.SubElement(case, "system-out")
