@@ -31,7 +31,7 @@ from .models import (
     TimingRecord,
     UntimedRecord,
 )  # fmt: skip
-from .sentences import failure_sentence
+from .sentences import failure_sentence, lost_sentence
 from .summary import Summary
 
 __all__ = [
@@ -135,7 +135,7 @@ class CheckLine(_Line):
             **_identity(header), partial=summary.partial, seconds=summary.end.seconds if summary.end else None,
             backend=header.backend, versions=header.versions, profile=header.profile, seed=header.seed, commit=header.commit,
             status=summary.status(header.strict_accuracy), judged=summary.judged, ops=ops,
-            findings=(*_new(summary), *_known(summary)),
+            findings=(*_new(summary), *_lost(summary), *_known(summary)),
         )  # fmt: skip
 
 
@@ -172,6 +172,13 @@ def _new(summary: Summary) -> Iterator[Sighting]:
             op=f.blamed or f.op, verdict=f.verdict, place=f.where or "", known=None, case=f.case.id,
             sentence=failure_sentence(f, summary.header.backend),
         )  # fmt: skip
+
+
+def _lost(summary: Summary) -> Iterator[Sighting]:
+    for (mode, reason), ops in summary.lost.items():
+        for op in ops:
+            sentence = lost_sentence(summary.header.backend, mode, reason, [op])
+            yield Sighting(op=op, verdict="unsupported", place=mode, known=None, case=None, sentence=sentence)
 
 
 def _known(summary: Summary) -> Iterator[Sighting]:

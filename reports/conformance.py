@@ -313,15 +313,19 @@ def _known(run: Run) -> list[dict[str, Any]]:
 def _unverified(run: Run) -> list[tuple[str, str, str]]:
     """What was not verified: how, how much, and why."""
     s = run.summary
-    out = [("undecided", counted(count, "question"), reason) for reason, count in s.undecided.most_common()]
+    out = [("support lost", "", sentence.removeprefix("support lost: ")) for sentence in s.support_lost()]
+    out += [("undecided", counted(count, "question"), reason) for reason, count in s.undecided.most_common()]
     out += [("unsupported", counted(count, "question"), reason) for reason, count in s.unsupported.most_common()]
-    silent = [op for op, row in s.ops.items() if not row.categories]
-    if silent:
-        why = "the run ended before a question was asked: " + ", ".join(silent)
-        out.append(("not judged", counted(len(silent), "op"), why))
-    left = [op for op in run.header.catalogue if op not in s.ops]
-    if left:
-        out.append(("not asked", counted(len(left), "op"), "the run was about other ops: " + ", ".join(left)))
+    if left := s.unfinished:
+        out.append(("not judged", counted(len(left), "op"), "the run ended before everything was asked: " + ", ".join(left)))
+    if unclear := [row.op for row in s.unverified]:
+        out.append(("not judged", counted(len(unclear), "op"), "no question could be judged: " + ", ".join(unclear)))
+    for op, dtype, undecided, asked in s.blurred:
+        why = f"{op} in {dtype}, with the unit roundoff {s.header.unit_roundoff[dtype]:g} that the backend declares"
+        out.append(("undecided", f"{undecided} of {asked}", why))
+    others = [op for op in run.header.catalogue if op not in s.ops]
+    if others:
+        out.append(("not asked", counted(len(others), "op"), "the run was about other ops: " + ", ".join(others)))
     entries = [r.id for r in s.ledger if r.state == "not judged"]
     if entries:
         out.append(("not judged", f"{len(entries)} of the ledger", "could not be judged again: " + ", ".join(entries)))

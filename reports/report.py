@@ -35,7 +35,7 @@ class GateVerdict(FrozenModel):
 
     status: Status = Field(description="The exit status.")
     passed: bool
-    partial: bool = Field(description="The run did not reach its end.")
+    partial: bool = Field(description="The run did not reach its end, or left out a part of what it should have asked.")
     strict_accuracy: bool
     reasons: tuple[str, ...] = Field(min_length=1)
 
@@ -181,6 +181,9 @@ class Report(FrozenModel):
     ledger: tuple[LedgerReport, ...]
     undecided: dict[str, int] = Field(description="Undecided outcomes, by reason.")
     unsupported: dict[str, int] = Field(description="Unsupported outcomes, by reason.")
+    support_lost: tuple[str, ...] = Field(
+        description="What the backend's ledger does not say to be unsupported: a sentence each."
+    )
     kinks: tuple[KinkRecord, ...] = Field(description="What the backend picks where implementations choose.")
     catalogue: dict[str, str] = Field(description="Every op that could have been asked about, with its family.")
     disagreements: tuple[DisagreementReport, ...]
@@ -216,6 +219,7 @@ def make_report(summary: Summary, *, strict: bool = False, torn: str = "") -> Re
         ledger=tuple(map(LedgerReport.of, summary.ledger)),
         undecided=dict(summary.undecided),
         unsupported=dict(summary.unsupported),
+        support_lost=tuple(summary.support_lost()),
         kinks=tuple(summary.kinks),
         catalogue=header.catalogue,
         disagreements=tuple(map(DisagreementReport.of, summary.disagreements)),

@@ -131,6 +131,8 @@ class Terminal:
                 show(Text(f"ledger: {ledger_sentence(record)}", "yellow"))
         if s.ledger and self.verbosity >= 0:
             show(Text(f"ledger: {len(s.ledger) - len(s.stale)} of {len(s.ledger)} entries replayed as written"))
+        if s.lost and self.verbosity >= 0:
+            show(Text("ledger: what is meant to be unsupported is put on record by an [[unsupported]] entry", "yellow"))
         if torn:
             show(Text(torn))
         self._verdict(strict)

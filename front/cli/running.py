@@ -18,7 +18,6 @@ from adjudge.reports.terminal import Terminal, make_console
 from adjudge.suite import run as suite
 from adjudge.suite.settings import Settings
 
-from .command import refuse
 from .folders import add_to_history, held, save_failure, set_previous_aside, write_reports, writing
 
 __all__ = ["judge_all"]
@@ -78,5 +77,5 @@ def _judge_all(
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if gone:
-        refuse(gone)
+        click.echo(f"adjudge: {gone}", err=True)
     return summary.status(strict)

@@ -67,6 +67,11 @@ def tanh(x):
     return np.tanh(x), lambda g: [factor * g / np.cosh(x) ** 2]
 """
 LEDGER = """
+[[unsupported]]
+id = "reverse-mode-only"
+op = "*"
+mode = ["jvp", "hvp"]
+
 [[entry]]
 id = "tanh-half-more"
 op = "tanh"
@@ -146,7 +151,7 @@ def refused(result: Result, sentence: str, status: int = 2) -> None:
         ("replay square.json --backend mirror --script", "backend mirror does not say how its programs are written (language)"),
         ("explain all", "explain takes one case"),
         ("ledger list own.py --ledger none.toml", "ledger none.toml cannot be read"),
-        ("ledger check mirror", "no ledger entry of backend mirror applies"),
+        ("ledger check own.py", "no ledger entry of backend own applies"),
     ],
 )
 def test_a_wrong_input_is_one_sentence(run: Run, args: str, sentence: str) -> None:
