@@ -116,6 +116,33 @@ def test_a_run_goes_on_and_fails(name: str) -> None:
     assert json.loads(Path("adjudge-report/report.json").read_text())["verdict"]["passed"] is False
 
 
+@pytest.mark.parametrize("name", ["leaves", "exits", "segfaults", "prints", "returns a number", "interrupts"])
+def test_the_script_of_a_case_shows_it_and_no_longer_once_it_is_mended(name: str) -> None:
+    Path("own.py").write_text(attack(ATTACKS[name][0]))
+    assert check("own.py", "--op", "sin").exit_code == 1
+    scripts = sorted(Path("adjudge-report/cases").absolute().glob("*.py"))
+    assert scripts
+    for act, status in ((ATTACKS[name][0], 1), ("", 0)):
+        Path("own.py").write_text(attack(act))
+        for script in scripts:
+            done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd="/")
+            assert done.returncode == status, done.stdout + done.stderr
+
+
+def test_the_script_of_a_patched_library_shows_the_patch() -> None:
+    pytest.importorskip("mygrad", reason="MyGrad is not installed")
+    patch = "Arctan.backward_var = lambda self, grad, index: grad / (1 + self.variables[index].data)\n"
+    text = "from mygrad.math.trigonometric.ops import Arctan\nfrom adjudge.backends.mygrad import *\nname = 'broken'\n"
+    Path("broken.py").write_text(text + patch)
+    assert check("broken.py", "--op", "arctan").exit_code == 1
+    wrong = [f for f in json.loads(Path("adjudge-report/report.json").read_text())["failures"] if f["verdict"] == "wrong"]
+    script = Path(f"adjudge-report/cases/{wrong[0]['case']}.py").absolute()
+    for source, status in ((text + patch, 1), (text, 0)):
+        Path("broken.py").write_text(source)
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd="/")
+        assert done.returncode == status, done.stdout + done.stderr
+
+
 def check(*args: str) -> Result:
     return CliRunner().invoke(cli.main, ["check", "--profile", "quick", "--dtype", "float64", "-j", "1", *args])
 

@@ -306,7 +306,9 @@ def test_the_job_summary_has_its_tables_first_and_is_cut() -> None:
     text = ci.job_summary(summarise(FULL))
     assert text.startswith("## adjudge: toy FAILED\n\n| judged | correct |")
     assert text.index("| exp | new | 5 |") < text.index("### New failures")
-    long = ci.job_summary(summarise([header(), *[failure(reason=f"{n} " + "é" * 300, verdict="crash") for n in range(900)], END]))
+    long = ci.job_summary(
+        summarise([header(), *[failure(reason=f"{n} " + "é" * 300, verdict="crash") for n in range(900)], END])
+    )
     assert len(long.encode()) <= ci.MOST_BYTES
     assert re.search(r"Cut here: \d+ more lines are in the report\.\n$", long)
 
