@@ -72,6 +72,8 @@ class Finding:
 def _alike(reason: str) -> str:
     """A reason without names of values, shapes and numbers, which differ from question to question."""
     words = re.sub(r"\((?:\d+,?\s*)*\)|\[[\d\s,.e+-]*\]", "(…)", reason)
+    words = re.sub(r"\b(an?) (?:float|u?int|complex)\d+\b", "a number", words)
+    words = re.sub(r"\b(dtype \w+) where \w+ is due", r"\1 where another is due", words)
     words = re.sub(r"\b(input|gradient of|hvp of) [a-z]\d*\b", r"\1 …", words)
     return re.sub(r"(?<![A-Za-z_])(?:0x[0-9a-f]+|\d[\d.]*(?:e[+-]?\d+)?)(?![A-Za-z_])", "…", words)[:160]
 

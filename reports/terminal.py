@@ -20,8 +20,8 @@ from ..oracle.modes import MODES
 from ..records.case import Case, ScriptCase, WitnessRecord
 from ..records.causes import Cause
 from ..records.models import CheckRun, OutcomeRecord, Record
-from ..records.sentences import failure_sentence, ledger_sentence
-from ..records.summary import JUDGED, OpSummary, Summary, category
+from ..records.sentences import failure_sentence, ledger_sentence, listed
+from ..records.summary import JUDGED, OpSummary, Summary, category, counted
 from .report import case_lines, replay_command
 
 __all__ = ["Terminal", "make_console", "op_table", "witness_table"]
@@ -36,6 +36,8 @@ HEADLINES = {
 }
 STYLES = {"new": "bold red", "known": "yellow", "lossy": "yellow", "undecided": "cyan", "unsupported": "dim", "correct": ""}
 COLUMNS = {**{s: s for s in JUDGED}, "undecided": "undec.", "unsupported": "unsup."}
+#: How many ops that are not supported are named.
+MOST_NAMED = 12
 #: A program is shown in about as many lines.
 LINES = 24
 
@@ -111,7 +113,9 @@ class Terminal:
         """
         s, show = self.summary, self.console.print
         if self.verbosity >= 0 and s.ops:
-            show(op_table(s.ops.values()))
+            show(op_table(row for row in s.ops.values() if self.verbosity > 0 or not row.refused))
+            if lacking := s.unsupported_ops:
+                show(Text(f"not supported: {counted(len(lacking), 'op')}: {listed(lacking, MOST_NAMED)}", "dim"))
             for mode, verdicts in s.modes.items():
                 show(
                     Text(f"{MODES[mode].title}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.most_common())}", "dim")
@@ -188,7 +192,7 @@ def _program(case: Case | ScriptCase) -> Text:
 
 
 def op_table(ops: Iterable[OpSummary]) -> Table:
-    """How the answers for each op were judged; a row for every op that was to be asked about."""
+    """How the answers for each op were judged; a row each."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("op", overflow="fold")
     for heading in ("judged", *COLUMNS.values(), "ulp"):
