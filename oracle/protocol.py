@@ -199,6 +199,8 @@ class Backend:
         What the user typed to name the backend, if it is one of their own; "" for one that ships with adjudge.
     library : str
         Where the library under test lies, if that is known.
+    promotes_alike : bool
+        Whether NumPy beside the library has the promotion rules that NumPy has here: they are others since version 2.
     observer : Observer
         How a question is put, where that is not a call of the functions in this process.
     """
@@ -220,6 +222,7 @@ class Backend:
     function_of: Callable[[str], str] | None = None
     spec: str = ""
     library: str = ""
+    promotes_alike: bool = True
     observer: Observer | None = None
 
     def observe(
@@ -279,7 +282,9 @@ class Implementation(Protocol):
 
 
 #: The fields that a user's module or object may have.
-GIVEN = tuple(f.name for f in fields(Backend) if f.name not in ("observer", "file", "function_of", "spec", "library"))
+GIVEN = tuple(
+    f.name for f in fields(Backend) if f.name not in ("observer", "file", "function_of", "spec", "library", "promotes_alike")
+)
 
 
 def as_backend(given: Backend | Implementation | ModuleType) -> Backend:

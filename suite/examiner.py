@@ -104,7 +104,7 @@ class Examiner:
         self.settings = settings
         self.backend, self.limits = loaded or settings.load()
         self.version = next(iter(self.backend.versions().values()), "0")
-        self.ledger = Ledger.read(settings.ledger) if settings.ledger else shipped_ledger(self.backend.name)
+        self.ledger = ledger_for(self.backend, settings.ledger)
         self.dtypes = settings.dtypes or self.backend.dtypes
         self.backend.use_cache((cache_folder() / self.backend.name).absolute())
         chosen = [LEGS[name] for name in LEGS if name in settings.legs]
@@ -178,6 +178,13 @@ class Examiner:
             elif finding.verdict in failing:
                 outcome.news, outcome.blamed = finding, blamed[alike]
                 return
+
+
+def ledger_for(backend: Backend, path: str | None) -> Ledger:
+    """The ledger that a user names, or the one that ships with the backend; a backend of the user's own has none."""
+    if path is not None:
+        return Ledger.read(path)
+    return Ledger() if backend.spec else shipped_ledger(backend.name)
 
 
 def cache_folder() -> Path:

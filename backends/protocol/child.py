@@ -227,7 +227,13 @@ class Accused:
         versions = self.finding.part("its versions()", self.voice.versions)
         self.finding.check_versions(versions)
         library = getattr(sys.modules.get(next(iter(versions)).replace("-", "_")), "__file__", None) or ""
-        python = {"library": library, "python": platform.python_version(), "bfloat16": "ml_dtypes" in sys.modules}
+        numpy = importlib.import_module("numpy").__version__
+        python = {
+            "library": library,
+            "numpy": numpy,
+            "python": platform.python_version(),
+            "bfloat16": "ml_dtypes" in sys.modules,
+        }
         return {**described, **python, "versions": dict(versions)}
 
     def found(self, spec: str) -> Any:

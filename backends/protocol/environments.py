@@ -17,6 +17,8 @@ __all__ = ["NoEnvironment", "python_in", "release"]
 KEPT = Path(".adjudge") / "environments"
 #: What a release may need of NumPy, the newest first: later ones lack names or rules that it was written with.
 NUMPYS = ("numpy", "numpy<2", "numpy<1.24", "numpy<1.20")
+#: What a library needs besides for some of its functions.
+COMPANIONS = {"mygrad": ("numba",)}
 #: Packages that old releases import without saying so.
 SILENT = ("typing_extensions", "setuptools<81")
 #: What pip and uv say where there is no such release.
@@ -70,7 +72,9 @@ def release(distribution: str, version: str, answers: Callable[[str], str], tell
         why: list[str] = []
         for python, numpy in _candidates(why):
             shutil.rmtree(place, ignore_errors=True)
-            failure = _make(place, python) or _install(place, f"{distribution}=={version}", numpy, *SILENT)
+            failure = _make(place, python) or _install(
+                place, f"{distribution}=={version}", numpy, *COMPANIONS.get(distribution, ()), *SILENT
+            )
             failure = failure or answers(python_in(str(place)))
             if not failure:
                 (place / "ready").write_text(f"{python} {numpy}\n", "utf-8")

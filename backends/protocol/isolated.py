@@ -123,6 +123,8 @@ class Isolated:
             versions = {str(package): str(number) for package, number in hello["versions"].items()}
         except (KeyError, TypeError, AttributeError, ValueError) as problem:
             raise HelloError("refused", f"its answer to hello lacks or misuses {problem}") from problem
+        if not self.promotes_alike:
+            own["numpy_dtypes"] = False
         own.pop("language", None)
         tensors = hello.get("tensors") or own.pop("tensors", "")
         own.pop("tensors", None)
@@ -137,6 +139,7 @@ class Isolated:
             "use_cache": self.use_cache,
             "language": language,
             "function_of": self.function_of if self.spoken else None,
+            "promotes_alike": self.promotes_alike,
             "library": str(hello.get("library", "")),
             "observer": self.observe,
         })  # fmt: skip
@@ -149,6 +152,11 @@ class Isolated:
     def _spells(self, op: str, language: Language) -> bool:
         words = language.spelling.get(op, language.step)
         return op not in language.lacking and ("{function}" not in words or bool(self.function_of(op)))
+
+    @property
+    def promotes_alike(self) -> bool:
+        """Whether NumPy beside the library has the promotion rules of NumPy here: they are NEP 50's since version 2."""
+        return str(self.hello.get("numpy", np.__version__)).split(".")[0] == np.__version__.split(".")[0]
 
     @cached_property
     def spoken(self) -> bool:
@@ -293,6 +301,7 @@ class Worlds:
 
     def __init__(self, isolated: Isolated, module: str) -> None:
         self.isolated, self.module = isolated, module
+        self.promotes_alike = isolated.promotes_alike
         #: There is one world at a time in the process: a new one makes the older ones useless.
         self.newest = 0
 

@@ -96,7 +96,8 @@ def array_of(x: Any) -> np.ndarray:
 
 def _kinds(world: World) -> dict[str, Any]:
     tensors, arrays = world.tensors, world.arrays
-    return {n: "tensor" if n in tensors else "array" if n in arrays else type(x).__name__ for n, x in world.live.items()}
+    named = {n: type(x).__name__.rstrip("_") for n, x in world.live.items()}  # NumPy 1 says bool_
+    return {n: "tensor" if n in tensors else "array" if n in arrays else named[n] for n in named}
 
 
 def _identities(world: World) -> dict[str, Any]:

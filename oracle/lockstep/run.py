@@ -42,9 +42,12 @@ class Tensors(Protocol):
     ----------
     module : str
         The module that has them, as scripts import it.
+    promotes_alike : bool
+        Whether NumPy beside them promotes dtypes as NumPy here does.
     """
 
     module: str
+    promotes_alike: bool
 
     def new_world(self) -> AnyWorld:
         """A world without names."""
@@ -106,6 +109,8 @@ class Lockstep:
     def __init__(self, library: Any) -> None:
         self.accused: AnyWorld = library.new_world() if isinstance(library, Tensors) else World(library)
         self.reference = World(reference)
+        #: Without the same promotion rules dtypes are not compared.
+        self.promotes_alike = getattr(library, "promotes_alike", True)
         self.lines: list[str] = []
         #: Of every live name.
         self.origins: dict[str, ValueOrigin] = {}
@@ -263,11 +268,18 @@ class Lockstep:
                 self.origins[name].parted = True
                 self._parted.add(self.origins[name].number)
 
+    def _seen(self, aspect: str, world: AnyWorld) -> dict[str, Any]:
+        """What is visible of an aspect, without dtypes where these cannot be compared."""
+        seen = world.visible(aspect)
+        if self.promotes_alike or aspect not in ("dtype", "grad"):
+            return seen
+        return {} if aspect == "dtype" else {name: (kind, array) for name, (kind, dtype, array) in seen.items()}
+
     # -- comparison ----------------------------------------------------------------------------------------------------
 
     def _compare(self, tags: Mapping[str, frozenset[str]]) -> None:
         for aspect in ASPECTS[1:-2] if self.unspecified else ASPECTS[1:]:
-            got, expected = self.accused.visible(aspect), self.reference.visible(aspect)
+            got, expected = (self._seen(aspect, world) for world in (self.accused, self.reference))
             if got == expected:
                 continue
             differing = sorted(k for k in {**got, **expected} if got.get(k) != expected.get(k))
