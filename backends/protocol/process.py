@@ -77,6 +77,7 @@ class Process:
         self._errors: IO[bytes] | None = None
         self._read = b""
         self._asked = 0
+        self._part = ""
 
     @property
     def alive(self) -> bool:
@@ -137,18 +138,21 @@ class Process:
         allowed = self.limits.seconds if seconds is None else seconds
         now = time.time()
         late, over = now + allowed, self.limits.deadline
+        self._part = ""
         try:
             self._write(packed({**message, "id": self._asked}, arrays), min(late, over))
             reply, sent = read(self._line(min(late, over)), lambda size: self._take(size, min(late, over)))
             if reply.pop("id", None) != self._asked:
                 raise FrameError("an answer without the id of the question")
+            if self._read:
+                raise FrameError(f"{self._read[:60]!r} follows an answer")
             return reply, sent
         except _Late:
             self.close()
             if over < late:
                 raise OutOfTime from None
             option = "--question-timeout" if seconds is None else "the limit for a start"
-            raise Lost(f"no answer within {allowed:g} s ({option})") from None
+            raise Lost(f"no answer within {allowed:g} s ({option}){self._part}") from None
         except FrameError as problem:
             self.close()
             raise Lost(f"garbage on the channel: {problem}") from None
@@ -185,6 +189,7 @@ class Process:
         held = len(self._read)
         while held < size:
             self._read = b""
+            self._part = f": {held} of the {size} bytes of an array came"
             self._fill(until)
             parts.append(self._read)
             held += len(self._read)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NEEDED", "Answer", "Unsupported", "fields_of", "is_spoken", "is_unsupported", "supported"]
+__all__ = ["NEEDED", "Answer", "Unsupported", "check_fields", "fields_of", "is_spoken", "is_unsupported", "supported"]
 
 #: The attributes that a backend must have, unless it is a language.
 NEEDED = ("name", "versions", "vjp")
@@ -65,6 +65,8 @@ def _rules(floats: Sequence[str]) -> dict[str, tuple[str, Callable[[Any], bool]]
         "hvp": ("a function, or a dict of functions", lambda x: isinstance(x, Mapping) and all(map(callable, x.values()))),
         "dtypes": (f"a tuple of float dtypes ({', '.join(floats)})", some_floats),
         "unit_roundoff": ("a dict of float dtypes to numbers", roundoffs),
+        "flushes_subnormals": ("true or false", lambda x: isinstance(x, bool)),
+        "numpy_dtypes": ("true or false", lambda x: isinstance(x, bool)),
         "language": ("a Language", lambda x: hasattr(x, "spelling")),
         "distributions": ("a tuple of names", lambda x: isinstance(x, (tuple, list)) and bool(x) and all(map(_is_text, x))),
     }
@@ -98,10 +100,15 @@ def fields_of(given: Any, names: Sequence[str], floats: Sequence[str]) -> dict[s
     own = {name: getattr(given, name) for name in (*names, "distributions") if hasattr(given, name)}
     if callable(own.get("hvp")):
         own["hvp"] = {"": own["hvp"]}
+    check_fields(own, floats)
+    return own
+
+
+def check_fields(own: Mapping[str, Any], floats: Sequence[str]) -> None:
+    """Raise `TypeError` where a field of a backend is not what it must be: a sentence that "it" is the subject of."""
     for name, (rule, holds) in _rules(floats).items():
         if name in own and not holds(own[name]):
             raise TypeError(f"its {name} must be {rule}, not {own[name]!r}")
-    return own
 
 
 def _listed(names: Sequence[str]) -> str:
