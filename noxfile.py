@@ -53,14 +53,23 @@ def conformance(session: nox.Session, backend: str) -> None:
     session.run("adjudge", "check", backend, "--report-dir", f"{REPORTS}/{backend}", *session.posargs)
 
 
+def verdict_in(folder: Path) -> tuple[bool, str]:
+    """Whether the report in a folder has passed, and why; a run that left none has not."""
+    try:
+        verdict = json.loads((folder / "report.json").read_text("utf-8"))["verdict"]
+        return verdict["status"] == 0 and verdict["passed"] is True, "; ".join(verdict["reasons"])
+    except (OSError, ValueError, LookupError, TypeError) as problem:
+        return False, f"it left no report that can be read ({type(problem).__name__})"
+
+
 @nox.session(venv_backend="none")
 def gate(session: nox.Session) -> None:
     """Fail unless every report that conformance has left has passed."""
-    found = sorted(Path(REPORTS).glob("*/report.json"))
-    verdicts = {path.parent.name: json.loads(path.read_text("utf-8"))["verdict"] for path in found}
-    for backend, verdict in verdicts.items():
-        session.log(f"{backend}: {'passed' if verdict['passed'] else 'FAILED'}: {'; '.join(verdict['reasons'])}")
-    if failed := [backend for backend, verdict in verdicts.items() if not verdict["passed"]]:
+    found = sorted({path.parent for name in ("records.ndjson", "report.json") for path in Path(REPORTS).glob(f"*/{name}")})
+    verdicts = {folder.name: verdict_in(folder) for folder in found}
+    for backend, (passed, reasons) in verdicts.items():
+        session.log(f"{backend}: {'passed' if passed else 'FAILED'}: {reasons}")
+    if failed := [backend for backend, (passed, _) in verdicts.items() if not passed]:
         session.error(f"the gate fails: {', '.join(failed)}")
     if not verdicts:
         session.error(f"there is nothing to judge: no report in {REPORTS}; `nox -s conformance` makes them")

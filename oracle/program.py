@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -178,12 +179,12 @@ class Program:
                 Input(array_from_json(i), bool(i.get("constant", False)), i.get("kind", "array"), i.get("layout", "C"))
                 for i in tree["inputs"]
             ]
-            steps = [Step(str(s["op"]), tuple(int(a) for a in s["args"]), dict(s.get("params", {}))) for s in tree["steps"]]
+            steps = [Step(str(s["op"]), tuple(int(a) for a in s["args"]), _parameters(s)) for s in tree["steps"]]
         except ProgramError:
             raise
         except KeyError as missing:
             raise ProgramError(f"the program lacks {missing}; it needs 'inputs' and 'steps'") from missing
-        except (TypeError, ValueError, AttributeError) as problem:
+        except (TypeError, ValueError, AttributeError, ArithmeticError) as problem:
             raise ProgramError(f"the program cannot be read: {problem}") from problem
         return cls(tuple(inputs), tuple(steps))
 
@@ -239,7 +240,7 @@ class Question:
             directions = tuple(None if d is None else array_from_json(d) for d in tree["directions"])
         except KeyError as missing:
             raise ProgramError(f"the case lacks {missing}; it needs 'program', 'cotangent' and 'directions'") from missing
-        except (TypeError, AttributeError, ValueError) as problem:
+        except (TypeError, AttributeError, ValueError, ArithmeticError) as problem:
             raise ProgramError(f"the case's arrays cannot be read: {problem}") from problem
         if len(directions) != len(program.inputs):
             raise ProgramError(f"the case has {len(directions)} directions for {len(program.inputs)} inputs; it needs one each")
@@ -282,14 +283,45 @@ def array_to_json(array: np.ndarray) -> dict[str, Any]:
 
 def array_from_json(tree: Mapping[str, Any]) -> np.ndarray:
     """Inverse of `array_to_json`."""
-    try:
-        dtype = simple_dtype(tree["dtype"])
-    except TypeError as problem:
-        raise ProgramError(f"dtype {tree['dtype']!r} is not one NumPy knows") from problem
+    dtype = _named_dtype(tree["dtype"])
     data, shape = tree["data"], tuple(tree["shape"])
     if len(data) != math.prod(shape):
         raise ProgramError(f"an array of shape {shape} needs {math.prod(shape)} numbers; {len(data)} are given")
     return np.array([float(v) if isinstance(v, str) else v for v in data], dtype).reshape(shape)
+
+
+def _named_dtype(name: Any) -> np.dtype:
+    """The dtype of numbers that has this very name: what else NumPy takes for a dtype may be of any size."""
+    try:
+        dtype = simple_dtype(name) if isinstance(name, str) else None
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or str(dtype) != name or not is_number(dtype):
+        raise ProgramError(f"dtype {name!r} is not one that a program can have: use {', '.join(NAMES)}, integers or bool")
+    return dtype
+
+
+def _parameters(step: Any) -> dict[str, Any]:
+    """The parameters of a step, which are plain data: what they mean is for the op to say."""
+    params = dict(step.get("params", {}))
+    for name, value in params.items():
+        if not (isinstance(name, str) and name.isidentifier() and _is_plain(value)):
+            raise ProgramError(f"parameter {name!r} of {step['op']!r} is no name with a number, text, or a list of them")
+        if name == "dtype" and value is not None:
+            _named_dtype(value)
+        if name == "where" and value is not None and np.asarray(value).dtype != bool:
+            raise ProgramError(f"parameter 'where' of {step['op']!r} must be true, false, or a list of them")
+        if name == "index":
+            decode_index(value)
+    return params
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(v) for key, v in value.items())
+    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def array_source(i: Input) -> str:
@@ -336,15 +368,16 @@ def decode_index(parts: Sequence[Any]) -> tuple[Any, ...]:
     out: list[Any] = []
     for part in parts:
         if not isinstance(part, Mapping):
-            out.append(int(part))
+            out.append(operator.index(part))
         elif "slice" in part:
-            out.append(slice(*part["slice"]))
+            start, stop, step = (None if end is None else operator.index(end) for end in part["slice"])
+            out.append(slice(start, stop, step))
         elif "newaxis" in part:
             out.append(None)
         elif "ellipsis" in part:
             out.append(Ellipsis)
         else:
-            out.append(np.array(part["array"], dtype=part["dtype"]).reshape(part["shape"]))
+            out.append(np.array(part["array"], dtype=_named_dtype(part["dtype"])).reshape(part["shape"]))
     return tuple(out)
 
 

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .accused.adapter import NEEDED, Answer, Unsupported, fields_of
+from .accused.adapter import NEEDED, Answer, Unsupported, check_fields, fields_of
 from .accused.observe import Given, MalformedAnswer, NotAnArray, Observation, kind_of, observe
 from .dtypes import FLOATS
 from .program import Program
@@ -249,6 +249,10 @@ class Backend:
         }
         inputs = [Given(i.data, i.kind, i.layout) for i in program.inputs]
         return observe(mode, ask[mode], inputs, cotangent, tangents)
+
+    def __post_init__(self) -> None:
+        """Refuse a field of the wrong kind."""
+        check_fields(vars(self), FLOATS)
 
 
 class Implementation(Protocol):

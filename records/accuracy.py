@@ -47,6 +47,8 @@ class AccuracyStats:
         self.errors[_bin(accuracy.median)] += 1
         self.floors[_bin(accuracy.floor)] += 1
         for x, error in accuracy.points or ():
+            if math.isnan(x):
+                continue
             bin_ = round(math.copysign(min(PER_DECADE * math.log10(1 + abs(x) * 100), MOST_PLACES), x))
             if error >= self.places.get(bin_, (0.0, 0.0))[1]:
                 self.places[bin_] = (x, error)

@@ -12,19 +12,22 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic_core import from_json
 
 from ..oracle.judge import Finding, Judgement
 from ..oracle.kinks import Subdifferential
 from ..oracle.legs import Witness
 from ..oracle.modes import MODES
-from ..oracle.program import ProgramError, Question, letter
-from ..oracle.reference import OPS, UnknownOp
-from ..oracle.reference.evaluate import as_numpy
-from .fields import ArrayField, FrozenModel, QuestionField, Real, Stance, Verdict, describe
-from .script_case import SCHEMA_VERSION, ScriptCase
+from ..oracle.program import Program, ProgramError, Question, letter
+from ..oracle.reference import UnknownOp
+from ..oracle.reference.evaluate import check_sizes
+from .divergences import EntryId
+from .fields import ArrayField, FrozenModel, ModeName, QuestionField, Real, Stance, Verdict, describe
+from .script_case import SCHEMA_VERSION, NotRead, ScriptCase
+from .text import read_text, write_text
 
 __all__ = [
-    "CASE", "AnyCase", "Bound", "Bounds", "Case", "ScriptCase", "WitnessRecord", "parse_case", "read_case",
+    "CASE", "AnyCase", "Bound", "Bounds", "Case", "ScriptCase", "WitnessRecord", "checked_value", "parse_case", "read_case",
     "save_case",
 ]  # fmt: skip
 
@@ -126,9 +129,7 @@ class Case(FrozenModel):
     ----------
     id : str
     backend : str
-        The name of the backend that was judged.
-    spec : str
-        What the user typed to name the backend; its name where nobody did.
+        The name of the backend that was judged: never a place to import one from.
     versions : mapping
         Package name to version, the library under test first.
     verdict : str
@@ -146,12 +147,12 @@ class Case(FrozenModel):
 
     kind: Literal["program"] = "program"
     schema_version: Literal[2] = SCHEMA_VERSION
-    id: str
+    id: EntryId
     backend: str
-    spec: str = ""
+    spec: NotRead = ""
     versions: dict[str, str] = {}
     verdict: Verdict
-    mode: str = "vjp"
+    mode: ModeName = "vjp"
     blamed: str | None = None
     where: str = ""
     reason: str = ""
@@ -162,13 +163,7 @@ class Case(FrozenModel):
     @field_validator("question")
     @classmethod
     def _makes_sense(cls, question: Question) -> Question:
-        for op in question.program.ops:
-            if op not in OPS:
-                raise ProgramError(str(UnknownOp(op)))
-        try:
-            value = as_numpy(question.program)
-        except (LookupError, TypeError, ValueError, ArithmeticError) as problem:
-            raise ProgramError(f"the program cannot be run: {problem}") from problem
+        value = checked_value(question.program)
         if question.cotangent.shape != value.shape:
             raise ProgramError(f"the cotangent has shape {question.cotangent.shape}; the program's value has {value.shape}")
         for n, (i, v) in enumerate(zip(question.program.inputs, question.directions, strict=True)):
@@ -179,12 +174,12 @@ class Case(FrozenModel):
     @classmethod
     def of(
         cls, judgement: Judgement, backend: str, versions: Mapping[str, str], *, finding: Finding | None = None,
-        blamed: str | None = None, witnesses: Iterable[Witness] = (), spec: str = "",
+        blamed: str | None = None, witnesses: Iterable[Witness] = (),
     ) -> Case:  # fmt: skip
         """The case of one judgement: of its gravest finding unless another is given."""
         worst = finding or judgement.worst
         return cls(
-            id=judgement.question.id, backend=backend, spec=spec or backend, versions=dict(versions),
+            id=judgement.question.id, backend=backend, versions=dict(versions),
             verdict=worst.verdict if worst else judgement.verdict, mode=worst.mode if worst else "vjp", blamed=blamed,
             where=worst.where if worst else "", reason=worst.reason if worst else "", question=judgement.question,
             bounds=Bounds.of(judgement, worst), witnesses=tuple(map(WitnessRecord.of, witnesses)),
@@ -193,6 +188,16 @@ class Case(FrozenModel):
 
 AnyCase = Annotated[Case | ScriptCase, Field(discriminator="kind")]
 CASE: TypeAdapter[Case | ScriptCase] = TypeAdapter(AnyCase)
+
+
+def checked_value(program: Program) -> np.ndarray:
+    """The value of a program from a file, by NumPy; `ProgramError` if it makes no sense, or is too large to be asked about."""
+    try:
+        return check_sizes(program)
+    except UnknownOp as problem:
+        raise ProgramError(str(problem)) from problem
+    except (LookupError, TypeError, ValueError, ArithmeticError, MemoryError) as problem:
+        raise ProgramError(f"the program cannot be run: {problem}") from problem
 
 
 def parse_case(text: str) -> Case | ScriptCase:
@@ -204,7 +209,7 @@ def parse_case(text: str) -> Case | ScriptCase:
         Naming the first thing that is missing or makes no sense.
     """
     try:
-        tree = json.loads(text)
+        tree = from_json(text)
     except ValueError as problem:
         raise ProgramError(f"it is not JSON: {problem}") from problem
     if not isinstance(tree, dict):
@@ -226,7 +231,7 @@ def read_case(path: Path) -> Case | ScriptCase:
         Naming the file, and what is wrong with it.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as problem:
         raise ProgramError(f"case {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
     try:
@@ -240,6 +245,6 @@ def save_case(folder: Path, case: Case | ScriptCase, script: str | None) -> None
     folder.mkdir(parents=True, exist_ok=True)
     fields = case.model_dump(mode="json")
     lines = [f"{json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in fields.items()]
-    (folder / f"{case.id}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    write_text(folder / f"{case.id}.json", "{\n" + ",\n".join(lines) + "\n}\n")
     if script is not None:
-        (folder / f"{case.id}.py").write_text(script, "utf-8")
+        write_text(folder / f"{case.id}.py", script)

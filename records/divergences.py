@@ -33,11 +33,11 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
-from ..oracle.lockstep import ACTS, ASPECTS, TAGS, Divergence, act
+from ..oracle.lockstep import ACTS, ASPECTS, TAGS, Divergence, LineError, check_script
 from .fields import FrozenModel, LedgerState, describe, nearest
 
 __all__ = [
-    "EntryId", "Found", "KnownDivergence", "LedgerError", "Mark", "Text", "Versions", "in_versions", "is_line",
+    "EntryId", "Found", "KnownDivergence", "LedgerError", "Mark", "Text", "Versions", "in_versions",
     "known_divergences", "read_entry",
 ]  # fmt: skip
 
@@ -141,9 +141,10 @@ def _snippet(value: Any) -> Any:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("'snippet' must be text")
     lines = tuple(line.strip() for line in value.splitlines() if line.strip())
-    for line in lines:
-        if not is_line(line):
-            raise ValueError(f"its snippet has the line {line!r}, which is no line of a script: one simple statement each")
+    try:
+        check_script(lines)
+    except LineError as problem:
+        raise ValueError(f"its snippet has a line that is none: {problem}") from problem
     return lines
 
 
@@ -206,12 +207,3 @@ def read_entry(model: type[AnyEntry], tree: Any, noun: str, number: int, path: P
         return model.model_validate(tree, context={"cases": path.with_suffix("")})
     except ValidationError as problem:
         raise LedgerError(f"ledger {path}, {noun} {name}: {describe(problem, model, 'key')}") from problem
-
-
-def is_line(line: str) -> bool:
-    """Whether a text may stand in a script."""
-    try:
-        act(line)
-    except (SyntaxError, StopIteration):
-        return False
-    return True

@@ -5,25 +5,66 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast, get_args, get_origin
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    JsonValue,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from ..oracle.judge import VERDICTS
+from ..oracle.modes import MODES
 from ..oracle.program import Question, array_from_json, array_to_json
+from .text import visible
 
 __all__ = [
-    "ArrayField", "FrozenModel", "LedgerState", "NestedReal", "QuestionField", "Real", "Stance", "Verdict", "describe",
-    "nearest", "to_json",
+    "ArrayField", "FrozenModel", "LedgerState", "ModeName", "NestedReal", "QuestionField", "Real", "Stance", "Verdict",
+    "describe", "nearest", "shortly", "to_json",
 ]  # fmt: skip
 
 
+def _with_visible_text(schema: Any) -> Any:
+    """A core schema in which what takes text makes it visible first."""
+    if isinstance(schema, list):
+        return [_with_visible_text(part) for part in schema]
+    if isinstance(schema, tuple):
+        return tuple(map(_with_visible_text, schema))
+    if not isinstance(schema, dict) or schema.get("function") == VISIBLE:
+        return schema
+    if schema.get("type") == "str":
+        return core_schema.no_info_before_validator_function(_visible, cast(CoreSchema, schema))
+    return {k: v if k in ("metadata", "serialization", "default") else _with_visible_text(v) for k, v in schema.items()}
+
+
+def _visible(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) else value
+
+
+#: What `_with_visible_text` has put into the schema of a model within a model.
+VISIBLE = {"type": "no-info", "function": _visible}
+
+
 class FrozenModel(BaseModel):
-    """A frozen record that refuses unknown fields and converts nothing: a number is no text, and 1 is not true."""
+    """A frozen record that refuses unknown fields and converts nothing: a number is no text, and 1 is not true.
+
+    Its text is visible: what a library or a file says reaches no terminal as a command.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The model's own, in which all text is made visible."""
+        schema: CoreSchema = _with_visible_text(handler(cls))  # an annotation may stand for another class
+        return schema
 
 
 # -- numbers and arrays --------------------------------------------------------------------------------------------------------
@@ -65,7 +106,7 @@ def _read_nested(value: Any) -> Any:
         return tuple(map(_read_nested, value))
     number = _read_number(value)
     if not isinstance(number, (int, float)):
-        raise ValueError(f"{_short(value)} stands where a number is due")
+        raise ValueError(f"{shortly(value)} stands where a number is due")
     return number
 
 
@@ -78,8 +119,10 @@ LedgerState = Literal["still fails", "no longer fails", "fails otherwise", "not 
 if TYPE_CHECKING:
     Verdict: TypeAlias = str
     Stance: TypeAlias = str
+    ModeName: TypeAlias = str
 else:
     Verdict, Stance = Literal[tuple(VERDICTS)], Literal["agrees", "disagrees", "abstains"]
+    ModeName = Literal[tuple(MODES)]
 
 
 class ArrayTree(FrozenModel):
@@ -202,7 +245,7 @@ def describe(problem: ValidationError, model: Any, noun: str = "field") -> str:
         tag = str(context["discriminator"]).strip("'")
         tags = dict.fromkeys(repr(k.model_fields[tag].default) for k in kinds if tag in k.model_fields)
         return f"{place} needs a {tag!r}, one of {', '.join(tags)}"
-    return f"{place} {rule or 'must be ' + _wanted(str(error['msg']))}, not {_short(error['input'])}"
+    return f"{place} {rule or 'must be ' + _wanted(str(error['msg']))}, not {shortly(error['input'])}"
 
 
 def _follow(model: Any, loc: Iterable[str | int]) -> tuple[list[str], list[type[BaseModel]], str]:
@@ -252,7 +295,10 @@ def _wanted(message: str) -> str:
     return next((words for start, words in WORDS.items() if wanted.startswith(start)), wanted)
 
 
-def _short(value: Any) -> str:
+def shortly(value: Any) -> str:
+    """A value from a file, in a sentence."""
     kinds: dict[type, str] = {dict: "an object", list: "a list", tuple: "a list", type(None): "null", bool: str(value).lower()}
-    text = kinds.get(type(value)) or repr(value)
+    text = kinds.get(type(value)) or (
+        repr(value) if not isinstance(value, int) or abs(value) < 10**60 else "a number that large"
+    )
     return text if len(text) <= 60 else text[:57] + "..."

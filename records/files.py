@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-from .fields import describe
+from .fields import describe, shortly
 from .models import SCHEMA_VERSION, BenchRun, CheckRun, OutcomeRecord, Record
 from .places import FILE
 
@@ -52,12 +53,12 @@ def parse_record(line: str | bytes) -> Record:
 
 def _what_is_wrong(line: str | bytes, problem: ValidationError) -> str:
     try:
-        tree: Any = json.loads(line)
+        tree: Any = from_json(line)
     except ValueError:
         return "it is not JSON"
     if not isinstance(tree, dict) or "kind" not in tree:
         return "it is no record: that is a JSON object with a 'kind'"
-    return f"a record of kind {tree['kind']!r}: {describe(problem, Record)}"
+    return f"a record of kind {shortly(tree['kind'])}: {describe(problem, Record)}"
 
 
 class Records:
@@ -74,12 +75,25 @@ class Records:
     def __init__(self, path: Path, anew: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if anew else 0), 0o644)
+        self._full: OSError | None = None
 
     def append(self, record: Record) -> None:
-        """Write one record, in one piece."""
+        """Write one record, in one piece; after one that could not be written comes no other: a torn line is the last.
+
+        Raises
+        ------
+        OSError
+            Now, and whenever it is tried again.
+        """
+        if self._full is not None:
+            raise self._full
         line = to_line(record).encode() + b"\n"
-        if os.write(self._file, line) < len(line):
-            raise OSError("the disk took only part of a record")
+        try:
+            if os.write(self._file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as problem:
+            self._full = problem
+            raise
 
     def close(self) -> None:
         """Close the file."""
@@ -106,18 +120,23 @@ def read_records(path: Path) -> Reading:
     """
     file = path / FILE if path.is_dir() else path
     try:
+        if file.exists() and not file.is_file():
+            raise RecordsError(f"{file} cannot be read: it is no file")
         text = file.read_text("utf-8", errors="replace")
     except OSError as problem:
         raise RecordsError(f"{file} cannot be read: {problem.strerror}") from problem
     *lines, last = text.split("\n")
     if lines and (version := _version(lines[0])) not in (None, SCHEMA_VERSION):
         raise RecordsError(f"{file} has schema version {version}; this adjudge reads version {SCHEMA_VERSION}")
-    records = []
+    records: list[Record] = []
     for number, line in enumerate(lines, 1):
         try:
-            records.append(parse_record(line))
+            record = parse_record(line)
         except RecordsError as problem:
             raise RecordsError(f"{file}, line {number}: {problem}") from problem
+        if records and isinstance(record, (CheckRun, BenchRun)):
+            raise RecordsError(f"{file}, line {number} begins a second run; a file of records holds one")
+        records.append(record)
     if not records or not isinstance(records[0], (CheckRun, BenchRun)):
         raise RecordsError(f"{file} does not begin with a record of kind 'run'")
     return Reading(tuple(records), f"the last line of {file} is torn and was left out" if last else "")
@@ -126,6 +145,6 @@ def read_records(path: Path) -> Reading:
 def _version(line: str) -> Any:
     """The schema version that a line states."""
     try:
-        return json.loads(line).get("schema_version")
+        return from_json(line).get("schema_version")
     except (ValueError, AttributeError):
         return None

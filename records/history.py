@@ -7,7 +7,6 @@ A history is a folder. ``runs.ndjson`` is the source: it only ever grows, and ma
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from .fields import FrozenModel, Real, describe
 from .models import (
@@ -31,7 +31,7 @@ from .models import (
     TimingRecord,
     UntimedRecord,
 )  # fmt: skip
-from .sentences import failure_sentence
+from .sentences import failure_sentence, lost_sentence
 from .summary import Summary
 
 __all__ = [
@@ -135,7 +135,7 @@ class CheckLine(_Line):
             **_identity(header), partial=summary.partial, seconds=summary.end.seconds if summary.end else None,
             backend=header.backend, versions=header.versions, profile=header.profile, seed=header.seed, commit=header.commit,
             status=summary.status(header.strict_accuracy), judged=summary.judged, ops=ops,
-            findings=(*_new(summary), *_known(summary)),
+            findings=(*_new(summary), *_lost(summary), *_known(summary)),
         )  # fmt: skip
 
 
@@ -172,6 +172,13 @@ def _new(summary: Summary) -> Iterator[Sighting]:
             op=f.blamed or f.op, verdict=f.verdict, place=f.where or "", known=None, case=f.case.id,
             sentence=failure_sentence(f, summary.header.backend),
         )  # fmt: skip
+
+
+def _lost(summary: Summary) -> Iterator[Sighting]:
+    for (mode, reason), ops in summary.lost.items():
+        for op in ops:
+            sentence = lost_sentence(summary.header.backend, mode, reason, [op])
+            yield Sighting(op=op, verdict="unsupported", place=mode, known=None, case=None, sentence=sentence)
 
 
 def _known(summary: Summary) -> Iterator[Sighting]:
@@ -238,7 +245,7 @@ def append_history(folder: Path, line: CheckLine | BenchLine) -> list[str]:
                 file.flush()
                 os.fsync(file.fileno())
                 _fill(index, folder)
-    except (OSError, sqlite3.Error) as problem:
+    except (OSError, OverflowError, sqlite3.Error) as problem:
         raise HistoryError(f"the history in {folder} cannot be written: {_why(problem)}") from problem
     return notes
 
@@ -285,7 +292,7 @@ def _parted(data: bytes) -> tuple[bytes, bytes]:
 
 def _is_run(line: bytes) -> bool:
     try:
-        return isinstance(json.loads(line)["run"], str)
+        return isinstance(from_json(line)["run"], str)
     except (ValueError, KeyError, TypeError):
         return False
 
@@ -355,7 +362,7 @@ def _emptied(database: sqlite3.Connection) -> None:
 def _read(text: bytes, folder: Path, number: int) -> CheckLine | BenchLine:
     where = f"{folder / RUNS}, line {number}"
     try:
-        tree = json.loads(text)
+        tree = from_json(text)
         kind, version = tree["kind"], tree["schema_version"]
     except (ValueError, KeyError, TypeError) as problem:
         raise HistoryError(f"{where} is no run: it needs a JSON object with a 'kind' and a 'schema_version'") from problem
@@ -538,7 +545,7 @@ def history(folder: Path) -> Iterator[History]:
         with _locked(folder) if writable else nullcontext():
             notes = _mended(folder) if writable else _torn(folder)
             database = _index(folder) if writable else _opened(":memory:", folder)
-    except (OSError, sqlite3.Error) as problem:
+    except (OSError, OverflowError, sqlite3.Error) as problem:
         raise HistoryError(f"the history in {folder} cannot be read: {_why(problem)}") from problem
     with closing(database):
         yield History(database, notes)

@@ -1,6 +1,6 @@
-"""The ledger: known deviations of a backend, as data, each with a stored case; strict both ways.
+"""The ledger: known deviations of a backend, and what it does not support, as data; strict both ways.
 
-A ledger is a TOML file with one ``[[entry]]`` per deviation::
+A ledger is a TOML file with one ``[[entry]]`` per deviation, which has a stored case::
 
     [[entry]]
     id = "tanh-saturated"
@@ -16,7 +16,19 @@ A ledger is a TOML file with one ``[[entry]]`` per deviation::
 
 An entry explains a failure if its op, verdict and where are the failure's, and every condition in ``when`` holds. Its case is
 written in the entry as above (a program, and a ``cotangent`` unless that is all ones), or stands in a case file named after the
-entry, ``NAME/ID.json`` beside ``NAME.toml``. Where a backend's tensors differ stands in a ledger of its own beside it,
+entry, ``NAME/ID.json`` beside ``NAME.toml``.
+
+What a backend does not support is on record as well, so that losing more is seen::
+
+    [[unsupported]]
+    id = "matrix-norms"
+    op = "norm"                       # a list of ops, "tensors", or "*" for any
+    reason = "matrix norms"           # a piece of what the library says; left out, it does not have the op at all
+    mode = ["jvp", "hvp"]             # one mode of differentiation, or a list; left out, every mode
+    dtype = ["float16"]               # left out, every dtype
+    versions = "<3"                   # of the library; left out, any version
+
+Where a backend's tensors differ stands in a ledger of its own beside it,
 ``NAME.semantics.toml``: see `adjudge.records.divergences`.
 """
 
@@ -37,9 +49,11 @@ from ..oracle.certificate import as_question
 from ..oracle.dtypes import FLOATS
 from ..oracle.judge import FAILING
 from ..oracle.lockstep import Divergence
+from ..oracle.modes import MODES
 from ..oracle.program import LAYOUTS, Program, ProgramError, Question, array_from_json
-from ..oracle.reference import OPS, UnknownOp
-from .case import Case, read_case
+from ..oracle.protocol import Backend
+from ..oracle.reference import OPS
+from .case import Case, checked_value, read_case
 from .divergences import (
     SUFFIX,
     EntryId,
@@ -53,13 +67,18 @@ from .divergences import (
     read_entry,
 )  # fmt: skip
 from .fields import FrozenModel, nearest
+from .text import read_text
 
-__all__ = ["CONDITIONS", "Conditions", "Entry", "Facts", "Ledger", "LedgerError", "shipped_ledger"]
+__all__ = [
+    "CONDITIONS", "TENSORS", "Conditions", "Entry", "Facts", "Lacking", "Ledger", "LedgerError", "shipped_ledger",
+]  # fmt: skip
 
 #: Where the ledgers of the shipped backends are.
 SHIPPED = Path(str(files("adjudge.backends"))) / "ledgers"
 WHERE = ("value", "gradient", "tangent", "hvp", "program", "input", "cotangent")
 VERDICTS = (*FAILING, "lossy")
+#: What stands for an op in an entry about a backend that has no tensors of MyGrad's kind.
+TENSORS = "tensors"
 
 
 # -- what an entry may ask of a failure ----------------------------------------------------------------------------------------
@@ -220,10 +239,11 @@ def _question(value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, Mapping):
             raise ProgramError("it is no table")
         program = Program.from_json(value)
-        for step in program.steps:
-            if step.op not in OPS:
-                raise UnknownOp(step.op)
-        return as_question(program, array_from_json(value["cotangent"]) if "cotangent" in value else None)
+        due = checked_value(program).shape
+        question = as_question(program, array_from_json(value["cotangent"]) if "cotangent" in value else None)
+        if question.cotangent.shape != due:
+            raise ProgramError(f"its cotangent has shape {question.cotangent.shape}, and the program's value {due}")
+        return question
     except (LookupError, TypeError, ValueError, ArithmeticError) as problem:  # a program that cannot run raises any of these
         raise ValueError(f"its case does not make sense: {problem}") from problem
 
@@ -293,16 +313,95 @@ class Entry(FrozenModel):
         )
 
 
+# -- what is not supported -----------------------------------------------------------------------------------------------------
+
+
+def _not_for_all(reason: str, info: ValidationInfo) -> str:
+    """The reason of an entry; one that would excuse everything has none and is refused."""
+    if not reason.strip() and info.data.get("ops") == ("*",) and "vjp" in info.data.get("modes", ()):
+        raise ValueError("an entry about op '*' needs a 'reason' or a 'mode': it would excuse whatever the backend lacks")
+    return reason
+
+
+class Lacking(FrozenModel):
+    """Something that a backend does not support, and is known not to.
+
+    Parameters
+    ----------
+    id : str
+    ops : tuple of str
+        The ops that it does not have; ("*",) for any, `TENSORS` for tensors.
+    reason : str
+        A piece of what it says of them; empty for an op that it does not have at all.
+    modes : tuple of str
+        The modes of differentiation.
+    dtype : tuple of str
+        The dtypes that the entry is about; empty for all.
+    versions : SpecifierSet
+        The library's versions that do not have it.
+    """
+
+    id: EntryId
+    ops: Annotated[tuple[str, ...], _one_or_more("op", "an op's name", "op", ("*", TENSORS, *OPS))] = Field(alias="op")
+    modes: Annotated[tuple[str, ...], _one_or_more("mode", "a mode of differentiation", "mode", tuple(MODES))] = Field(
+        default=tuple(MODES), alias="mode"
+    )
+    reason: Annotated[str, Field(description="must be a piece of what the library says"), AfterValidator(_not_for_all)] = Field(
+        default="", validate_default=True
+    )
+    dtype: Annotated[tuple[_Dtype, ...], _List, Field(description=f"must be a list of dtypes ({', '.join(FLOATS)})")] = ()
+    versions: Versions = SpecifierSet()
+
+    def __str__(self) -> str:
+        """What is not supported, for people: ops, modes, dtypes, and what the library says."""
+        ops = (
+            "some programs" if self.ops == ("*",) and self.reason else "anything" if self.ops == ("*",) else ", ".join(self.ops)
+        )
+        modes = "" if self.modes == tuple(MODES) else f" in {' and '.join(MODES[mode].title for mode in self.modes)}"
+        dtypes = f" of {', '.join(self.dtype)}" if self.dtype else ""
+        return f"{ops}{modes}{dtypes}" + (f": {self.reason}" if self.reason else "")
+
+    def applies(self, version: str) -> bool:
+        """Whether this version of the library lacks it."""
+        return in_versions(version, self.versions)
+
+    def covers(self, mode: str, reason: str, ops: Sequence[str], dtype: str) -> bool:
+        """Whether it is about a refusal that names one of some ops."""
+        named = self.ops == ("*",) or not set(self.ops).isdisjoint(ops)
+        return named and mode in self.modes and self.reason in reason and self._is_about(dtype)
+
+    def covers_all(self, op: str, dtype: str) -> bool:
+        """Whether it says that an op is not there at all, in a dtype."""
+        return op in self.ops and "vjp" in self.modes and not self.reason and self._is_about(dtype)
+
+    def _is_about(self, dtype: str) -> bool:
+        return not self.dtype or dtype in self.dtype
+
+    def missing(self, backend: Backend) -> bool:
+        """Whether the backend itself says, without a question, that it has none of it."""
+        if self.reason or self.dtype:
+            return False
+        if self.ops == ("*",):
+            return not self.outdated(backend)
+        return not any(backend.tensors is not None if op == TENSORS else backend.supports(op) for op in self.ops)
+
+    def outdated(self, backend: Backend) -> bool:
+        """Whether it says that there is no such mode at all, and the backend has it by now."""
+        whole = self.ops == ("*",) and not self.reason and not self.dtype
+        return whole and any(MODES[mode].ways(backend) for mode in self.modes)
+
+
 # -- a ledger ------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The known deviations of one backend, and the known divergences of its tensors, in the files' order."""
+    """The known deviations of one backend, what it lacks, and the known divergences of its tensors, in the files' order."""
 
     entries: tuple[Entry, ...] = ()
     path: Path | None = None
     divergences: tuple[KnownDivergence, ...] = ()
+    lacking: tuple[Lacking, ...] = ()
 
     @classmethod
     def read(cls, path: Path | str) -> Ledger:
@@ -314,13 +413,17 @@ class Ledger:
             Naming the entry, and the rule that it breaks.
         """
         path = Path(path)
-        entries = tuple(read_entry(Entry, t, "entry", number, path) for number, t in enumerate(_tables(path, "entry"), 1))
+        tables = _tables(path, "entry", "unsupported")
+        entries = tuple(read_entry(Entry, t, "entry", number, path) for number, t in enumerate(tables["entry"], 1))
+        lacking = tuple(
+            read_entry(Lacking, t, "unsupported", number, path) for number, t in enumerate(tables["unsupported"], 1)
+        )
         beside = path.with_suffix(SUFFIX)
-        divergences = known_divergences(_tables(beside, "divergence"), beside) if beside.is_file() else ()
-        names = [e.id for e in entries] + [e.id for e in divergences]
+        divergences = known_divergences(_tables(beside, "divergence")["divergence"], beside) if beside.is_file() else ()
+        names = [*(e.id for e in entries), *(e.id for e in lacking), *(e.id for e in divergences)]
         if twice := next((n for n in names if names.count(n) > 1), None):
             raise LedgerError(f"ledger {path}: two entries are called {twice!r}")
-        return cls(entries, path, divergences)
+        return cls(entries, path, divergences, lacking)
 
     def applying(self, version: str) -> Iterator[Entry]:
         """The entries about this version of the library."""
@@ -330,25 +433,47 @@ class Ledger:
         """The first entry that explains a failure of this version of the library."""
         return next((e for e in self.applying(version) if e.explains(facts)), None)
 
+    def lacks(self, mode: str, reason: str, ops: Sequence[str], dtype: str, version: str) -> Lacking | None:
+        """The first entry about a refusal by this version of the library.
+
+        Parameters
+        ----------
+        mode : str
+        reason : str
+            What the library says; where that begins with the name of an op, it is about that op alone.
+        ops : sequence of str
+            The ops of the program.
+        dtype, version : str
+        """
+        named = reason.partition(":")[0]
+        ops = (named,) if named in OPS else ops
+        return next((e for e in self.lacking if e.covers(mode, reason, ops, dtype) and e.applies(version)), None)
+
+    def lacks_all(self, op: str, dtype: str, version: str) -> Lacking | None:
+        """The first entry that says that this version of the library does not have an op at all."""
+        return next((e for e in self.lacking if e.covers_all(op, dtype) and e.applies(version)), None)
+
     def match_divergence(self, divergence: Divergence, version: str) -> KnownDivergence | None:
         """The first known divergence that explains one that was seen with this version of the library."""
         return next((e for e in self.divergences if e.applies(version) and e.explains(divergence)), None)
 
 
-def _tables(path: Path, kind: str) -> list[Any]:
-    """The tables of a ledger file, all of one kind."""
+def _tables(path: Path, *kinds: str) -> dict[str, list[Any]]:
+    """The tables of a ledger file, by kind."""
     try:
-        tree = tomllib.loads(path.read_text("utf-8"))
+        tree = tomllib.loads(read_text(path))
     except (OSError, UnicodeDecodeError) as problem:
         raise LedgerError(f"ledger {path} cannot be read: {getattr(problem, 'strerror', None) or 'not UTF-8'}") from problem
-    except tomllib.TOMLDecodeError as problem:
+    except RecursionError as problem:
+        raise LedgerError(f"ledger {path} is nested too deeply") from problem
+    except ValueError as problem:
         raise LedgerError(f"ledger {path} is not TOML: {problem}") from problem
-    if unknown := sorted(set(tree) - {kind}):
-        raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only [[{kind}]] may stand there")
-    tables = tree.get(kind, [])
-    if not isinstance(tables, list):
-        raise LedgerError(f"ledger {path} has one [{kind}] where [[{kind}]] is due")
-    return tables
+    if unknown := sorted(set(tree) - set(kinds)):
+        listed = " and ".join(f"[[{kind}]]" for kind in kinds)
+        raise LedgerError(f"ledger {path} has {unknown[0]!r} at its top; only {listed} may stand there")
+    if single := next((kind for kind in kinds if not isinstance(tree.get(kind, []), list)), None):
+        raise LedgerError(f"ledger {path} has one [{single}] where [[{single}]] is due")
+    return {kind: tree.get(kind, []) for kind in kinds}
 
 
 def shipped_ledger(backend: str) -> Ledger:

@@ -19,7 +19,7 @@ from .fields import FrozenModel, LedgerState, NestedReal, Real, Verdict
 __all__ = [
     "SCHEMA_VERSION", "AccuracyRecord", "BenchRun", "CheckRun", "DisagreementRecord", "EndRecord", "Environment",
     "FailureRecord", "Judged", "KinkRecord", "LedgerRecord", "LedgerState", "ModeOutcome", "OutcomeRecord", "RatioRecord",
-    "Record", "TimingRecord", "UntimedRecord", "finding_fields",
+    "Record", "TaskRecord", "TimingRecord", "UntimedRecord", "finding_fields",
 ]  # fmt: skip
 
 SCHEMA_VERSION: Final = 2
@@ -50,15 +50,25 @@ class _RunHeader(FrozenModel):
 
 
 class CheckRun(_RunHeader):
-    """The header of a run of `adjudge check`: `ops` are asked about, `catalogue` has all of them with their families."""
+    """The header of a run of `adjudge check`.
+
+    `spec` is what the user typed to name the backend. `ops` are asked about, each in the dtypes that `plan` names; `catalogue`
+    has all ops with their families. A run that `explores` ends by time, every other one when every task has reached its end.
+    With a `ledger`, what the backend does not support must stand in it.
+    """
 
     what: Literal["check"] = "check"
     backend: str
+    spec: str = ""
     versions: dict[str, str] = {}
     profile: str = ""
     seed: int | None = None
     dtypes: tuple[str, ...] = ()
     ops: tuple[str, ...] = ()
+    plan: dict[str, tuple[str, ...]] = {}
+    explores: bool = False
+    ledger: bool = False
+    unit_roundoff: dict[str, float] = {}
     catalogue: dict[str, str] = {}
     commit: str = ""
     strict_accuracy: bool = False
@@ -73,15 +83,16 @@ class BenchRun(_RunHeader):
 
 
 class ModeOutcome(FrozenModel):
-    """How an answer was judged in a mode other than reverse mode."""
+    """How an answer was judged in a mode other than reverse mode; `known` is the ledger entry about what is not supported."""
 
     verdict: Verdict
     reason: str = ""
+    known: str | None = None
 
     @classmethod
-    def of(cls, finding: Finding) -> ModeOutcome:
+    def of(cls, finding: Finding, known: str | None = None) -> ModeOutcome:
         """The judgement that a finding is."""
-        return cls(verdict=finding.verdict, reason=finding.reason)
+        return cls(verdict=finding.verdict, reason=finding.reason, known=known)
 
 
 class AccuracyRecord(FrozenModel):
@@ -207,6 +218,19 @@ class KinkRecord(FrozenModel):
         return cls(name=name, program=program, subgradients=subgradients, verdict=verdict, got=got, reason=reason)
 
 
+class TaskRecord(FrozenModel):
+    """The end of the questions about one op in one dtype: whether all were asked that the profile wants.
+
+    `on_record` is the ledger entry that says that the backend does not have the op in this dtype at all.
+    """
+
+    kind: Literal["task"] = "task"
+    op: str
+    dtype: str
+    ended: bool
+    on_record: str | None = None
+
+
 class EndRecord(FrozenModel):
     """The end of a run."""
 
@@ -273,6 +297,7 @@ Record = Annotated[
     | DisagreementRecord
     | LedgerRecord
     | KinkRecord
+    | TaskRecord
     | EndRecord
     | TimingRecord
     | UntimedRecord

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import textwrap
+import re
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator
 
-from ..oracle.lockstep import Divergence
-from ..oracle.program import ProgramError
-from .divergences import is_line
+from ..oracle.lockstep import ARRAYS, ASPECTS, TENSORS, Divergence, check_script
+from .divergences import EntryId
 from .fields import FrozenModel, Verdict, to_json
+from .text import docstring
 
-__all__ = ["SCHEMA_VERSION", "ScriptCase", "script_text"]
+__all__ = ["SCHEMA_VERSION", "NotRead", "ScriptCase", "script_text"]
 
 SCHEMA_VERSION: Final = 2
 #: How an aspect is looked at, of one name or of two; as JSON has it.
@@ -30,6 +30,20 @@ SEEN = {
 }
 
 
+NAME = rf"([{TENSORS}{ARRAYS}](\.grad)?|answer)"
+#: What a value of `ScriptCase.expected` is about: a name, its gradient, or a pair.
+SEEN_NAME = re.compile(rf"{NAME}( and {NAME})?")
+
+if TYPE_CHECKING:
+    Aspect: TypeAlias = str
+else:
+    Aspect = Literal[("", *ASPECTS)]
+
+
+#: What older files say of where to import the backend from: a case names a backend, and nothing to run.
+NotRead = Annotated[str, Field(exclude=True, description="Of older files: it is not read.")]
+
+
 class ScriptCase(FrozenModel):
     """A script of tensors, and how a backend's tensors were judged after it.
 
@@ -37,9 +51,7 @@ class ScriptCase(FrozenModel):
     ----------
     id : str
     backend : str
-        The name of the backend that was judged.
-    spec : str
-        What the user typed to name the backend; its name where nobody did.
+        The name of the backend that was judged: never a place to import one from.
     versions : mapping
         Package name to version, the library under test first.
     verdict : str
@@ -55,12 +67,12 @@ class ScriptCase(FrozenModel):
 
     kind: Literal["script"] = "script"
     schema_version: Literal[2] = SCHEMA_VERSION
-    id: str
+    id: EntryId
     backend: str
-    spec: str = ""
+    spec: NotRead = ""
     versions: dict[str, str] = {}
     verdict: Verdict
-    where: str = ""
+    where: Aspect = ""
     reason: str = ""
     lines: tuple[str, ...] = Field(min_length=1)
     expected: dict[str, JsonValue] = {}
@@ -69,14 +81,20 @@ class ScriptCase(FrozenModel):
     @field_validator("lines")
     @classmethod
     def _are_statements(cls, lines: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(map(is_line, lines)):
-            raise ProgramError("'lines' must be the lines of a script, each a simple statement")
+        check_script(lines)
         return lines
 
+    @field_validator("expected")
     @classmethod
-    def of(
-        cls, divergence: Divergence, backend: str, versions: Mapping[str, str], *, id: str = "", spec: str = ""
-    ) -> ScriptCase:
+    def _are_seen(cls, expected: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
+        where = info.data.get("where")
+        for name in expected:
+            if not (name == "raises" if where == "raises" else where and SEEN_NAME.fullmatch(name)):
+                raise ValueError(f"'expected' has {name!r}, which is nothing that is seen of {where or 'no aspect'}")
+        return expected
+
+    @classmethod
+    def of(cls, divergence: Divergence, backend: str, versions: Mapping[str, str], *, id: str = "") -> ScriptCase:
         """The case of a divergence."""
         pair = divergence.aspect in ("identity", "memory")
         if divergence.aspect == "raises":
@@ -85,7 +103,7 @@ class ScriptCase(FrozenModel):
             expected = {name: divergence.expected.get(name, False if pair else None) for name in divergence.names}
         return cls(
             id=id or hashlib.sha256("\n".join(divergence.lines).encode()).hexdigest()[:12], backend=backend,
-            spec=spec or backend, versions=dict(versions), verdict=divergence.verdict, where=divergence.aspect,
+            versions=dict(versions), verdict=divergence.verdict, where=divergence.aspect,
             reason=divergence.reason, lines=divergence.lines, expected=to_json(expected), stuck="stuck" in divergence.tags,
         )  # fmt: skip
 
@@ -99,9 +117,7 @@ def script_text(case: ScriptCase, library: str) -> str:
     library : str
         The module that has the tensors.
     """
-    versions = ", ".join(f"{package} {version}" for package, version in case.versions.items()) or "unknown versions"
-    summary = textwrap.fill(f"{case.backend}: {case.verdict}: {case.reason}".replace("\\", "/").replace('"', "'"), 100)
-    head = f'"""{summary}\n\nFound with {versions}. Exits with status 1 while the fault is there.\n"""\n'
+    head = docstring(f"{case.backend}: {case.verdict}: {case.reason}", case.versions) + "\n"
     *before, last = case.lines
     imports = ["import faulthandler"] if case.stuck else []
     top = [head, *imports, "import sys", "", "import numpy as np", "", f"import {library} as lib", "", *before]

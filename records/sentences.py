@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from ..oracle.modes import MODES
 from .models import FailureRecord, LedgerRecord, OutcomeRecord
 
-__all__ = ["failure_sentence", "ledger_sentence", "number_pair"]
+__all__ = ["failure_sentence", "ledger_sentence", "listed", "lost_sentence", "number_pair"]
 
 #: Each failing verdict as the predicate of a sentence about an op.
 PREDICATES = {
@@ -63,6 +65,30 @@ def number_pair(got: float, expected: float) -> tuple[str, str]:
     """
     pairs = ((f"{got:.{digits}g}", f"{expected:.{digits}g}") for digits in range(6, 18))
     return next((p for p in pairs if p[0] != p[1]), (repr(got), repr(expected)))
+
+
+def lost_sentence(backend: str, mode: str, reason: str, ops: Sequence[str]) -> str:
+    """One sentence about what a backend no longer supports; without a reason it does not have the ops at all.
+
+    Examples
+    --------
+    >>> lost_sentence("jax", "vjp", "", ["cumprod"])
+    'support lost: jax no longer has cumprod'
+    >>> lost_sentence("jax", "jvp", "jax has no jvp", ["exp", "log", "sin", "cos"])
+    'support lost in forward mode: jax has no jvp (exp, log and 2 more)'
+    """
+    seen = listed(ops)
+    if not reason:
+        return f"support lost: {backend} no longer has {seen}"
+    where = "" if mode == "vjp" else f" in {MODES[mode].title}"
+    return f"support lost{where}: {reason} ({seen})"
+
+
+def listed(things: Sequence[str], most: int = 3) -> str:
+    """Some things, or the first of them and how many more there are."""
+    if len(things) <= most:
+        return ", ".join(things)
+    return f"{', '.join(things[: most - 1])} and {len(things) - most + 1} more"
 
 
 def ledger_sentence(record: LedgerRecord) -> str:

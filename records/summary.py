@@ -17,13 +17,19 @@ from .models import (
     LedgerRecord,
     OutcomeRecord,
     Record,
+    TaskRecord,
 )  # fmt: skip
+from .sentences import listed, lost_sentence
 
 __all__ = ["CATEGORIES", "JUDGED", "OpSummary", "Summary", "category", "counted", "summarise"]
 
 #: The categories that are judgements; the others are not.
 JUDGED = ("correct", "lossy", "known", "new")
 CATEGORIES = (*JUDGED, "undecided", "unsupported")
+#: How many reasons name a loss of support; reports have them all.
+MOST_LOST = 4
+#: The families of rows that are no single op.
+NO_OPS = ("semantics", "composition")
 
 
 def category(outcome: OutcomeRecord) -> str:
@@ -50,6 +56,10 @@ class OpSummary:
         The largest error of a correct answer, in units in the last place.
     kinks : int
         Outcomes at kinks.
+    ended : set of str
+        The dtypes in which everything was asked.
+    lacking : set of str
+        The dtypes in which the ledger says that the backend does not have the op at all.
     modes : dict
         For each further mode that was asked a Counter of its verdicts.
     by_dtype : dict
@@ -68,6 +78,8 @@ class OpSummary:
     dtypes: Counter[str] = field(default_factory=Counter)
     worst_ulp: float = 0.0
     kinks: int = 0
+    ended: set[str] = field(default_factory=set)
+    lacking: set[str] = field(default_factory=set)
     modes: dict[str, Counter[str]] = field(default_factory=dict)
     by_dtype: dict[str, Counter[str]] = field(default_factory=dict)
     accuracy: dict[str, AccuracyStats] = field(default_factory=dict)
@@ -83,6 +95,16 @@ class OpSummary:
         """The op's gravest category, or "not judged"."""
         order = ("new", "known", "lossy", "correct", "undecided", "unsupported")
         return next((c for c in order if self.categories[c]), "not judged")
+
+    @property
+    def told(self) -> str:
+        """The outcomes by category, as "3 correct, 1 undecided"."""
+        return ", ".join(f"{self.categories[c]} {c}" for c in CATEGORIES if self.categories[c]) or "nothing asked"
+
+    @property
+    def refused(self) -> bool:
+        """Whether there is no judgement, since the backend does not support what was asked."""
+        return not self.judged and self.categories["unsupported"] > 0
 
     def agreed(self, leg: str) -> int:
         """How often a leg agreed with the truth."""
@@ -129,6 +151,9 @@ class Summary:
         Outcomes that a ledger entry explains, by its id.
     undecided, unsupported : Counter
         Such outcomes, by reason.
+    lost : dict
+        What the backend does not support although no ledger entry says so: how often by op, for each mode and reason; the
+        reason is empty where it does not have the op at all. Nothing where the backend has no ledger.
     end : EndRecord or None
         None until it comes.
     """
@@ -142,6 +167,7 @@ class Summary:
     known: Counter[str] = field(default_factory=Counter)
     undecided: Counter[str] = field(default_factory=Counter)
     unsupported: Counter[str] = field(default_factory=Counter)
+    lost: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     end: EndRecord | None = None
 
     def add(self, record: Record) -> None:
@@ -161,17 +187,39 @@ class Summary:
                 self.ledger.append(record)
             case KinkRecord():
                 self.kinks.append(record)
+            case TaskRecord():
+                self._task_end(record)
             case EndRecord():
                 self.end = record
 
     def _outcome(self, outcome: OutcomeRecord) -> None:
         self.ops.setdefault(outcome.op, OpSummary(outcome.op)).add(outcome)
-        if outcome.known:
-            self.known[outcome.known] += 1
         if outcome.verdict == "undecided":
             self.undecided[(outcome.reason or "").partition(":")[0]] += 1
         if outcome.verdict == "unsupported":
             self.unsupported[outcome.reason or ""] += 1
+            if not outcome.known:  # a row that is refused before anything is asked has no mode
+                self._lost(outcome.op, "vjp", outcome.reason or "" if outcome.mode else "")
+        elif outcome.known:
+            self.known[outcome.known] += 1
+        for mode, judged in outcome.modes.items():
+            if judged.verdict == "unsupported" and not judged.known:
+                self._lost(outcome.op, mode, judged.reason)
+
+    def _lost(self, op: str, mode: str, reason: str) -> None:
+        if self.header.ledger:
+            self.lost.setdefault((mode, reason), Counter())[op] += 1
+
+    def _task_end(self, record: TaskRecord) -> None:
+        row = self.ops.setdefault(record.op, OpSummary(record.op))
+        if record.ended:
+            row.ended.add(record.dtype)
+        if record.on_record is not None:
+            row.lacking.add(record.dtype)
+            judged = sum(row.by_dtype.get(record.dtype, Counter())[c] for c in JUDGED)
+            if judged and record.on_record not in {r.id for r in self.ledger}:
+                reason = f"not supported: {record.op}"
+                self.ledger.append(LedgerRecord(id=record.on_record, op=record.op, state="no longer fails", reason=reason))
 
     def count(self, category: str) -> int:
         """Outcomes of one category."""
@@ -208,8 +256,44 @@ class Summary:
 
     @property
     def partial(self) -> bool:
-        """Whether the run did not reach its end."""
-        return self.interrupted or self.end is None
+        """Whether the run did not reach its end, or left out a part of what it should have asked."""
+        return self.interrupted or self.end is None or bool(self.unfinished)
+
+    @property
+    def unfinished(self) -> list[str]:
+        """Ops about which not everything was asked; in a run that explores, nothing."""
+        if self.header.explores:
+            return [op for op, row in self.ops.items() if not row.categories]
+        return [op for op, row in self.ops.items() if not row.ended or not row.ended.issuperset(self.header.plan.get(op, ()))]
+
+    @property
+    def unverified(self) -> list[OpSummary]:
+        """Ops about which all was asked and nothing could be judged, although the backend should have them."""
+        left = set(self.unfinished)
+        return [row for op, row in self.ops.items() if op not in left and not row.judged and not self._lacks(row)]
+
+    def _lacks(self, row: OpSummary) -> bool:
+        """Whether an op without a judgement needs none: the backend has it not, which is on record where it must be."""
+        if not self.header.ledger:
+            return row.refused
+        return row.lacking.issuperset(row.by_dtype) or any(row.op in ops for ops in self.lost.values())
+
+    @property
+    def unsupported_ops(self) -> list[str]:
+        """The ops that the backend does not support: none of them was judged."""
+        return [op for op, row in self.ops.items() if row.refused and row.family not in NO_OPS]
+
+    @property
+    def blurred(self) -> list[tuple[str, str, int, int]]:
+        """Where more than half is undecided with a unit roundoff that the backend declares: op, dtype, undecided, asked."""
+        found = []
+        for op, row in self.ops.items():
+            for dtype in self.header.unit_roundoff:
+                counts = row.by_dtype.get(dtype, Counter())
+                asked = counts.total() - counts["unsupported"]
+                if 2 * counts["undecided"] > asked:
+                    found.append((op, dtype, counts["undecided"], asked))
+        return found
 
     def failing(self, strict: bool = False) -> list[str]:
         """What makes the gate fail: one sentence each."""
@@ -219,7 +303,35 @@ class Summary:
         out = [counted(distinct or seen, "new failure") + often] if distinct or seen else []
         if strict and lossy:
             out.append(f"{counted(lossy, 'answer')} lost digits, and accuracy is strict")
-        return out + [f"ledger entry {r.id} {r.state}" for r in self.stale]
+        out += [f"ledger entry {r.id} {r.state}" for r in self.stale]
+        lost = self.support_lost()
+        return out + (
+            lost if len(lost) <= MOST_LOST else [*lost[:MOST_LOST], f"support lost in {len(lost) - MOST_LOST} more ways"]
+        )
+
+    def support_lost(self, op: str = "") -> list[str]:
+        """What the backend no longer supports, of one op or of all: one sentence each."""
+        return [
+            lost_sentence(self.header.backend, mode, reason, [op] if op else list(ops))
+            for (mode, reason), ops in self.lost.items()
+            if not op or op in ops
+        ]
+
+    def shortcomings(self) -> list[str]:
+        """Why what was judged is not enough for a verdict in the backend's favour: one sentence each."""
+        out = ["the run was interrupted"] if self.interrupted else ["the run did not reach its end"] if self.end is None else []
+        if unfinished := self.unfinished:
+            out.append(f"partial: {len(self.ops) - len(unfinished)} of {counted(len(self.ops), 'row')} judged")
+        if not self.judged:
+            out.append("nothing was judged")
+        if blurred := self.blurred:
+            units = ", ".join(f"{unit:g} in {dtype}" for dtype, unit in self.header.unit_roundoff.items())
+            seen = listed([f"{op} ({undecided} of {asked} in {dtype})" for op, dtype, undecided, asked in blurred])
+            out.append(f"more than half is undecided with the unit roundoff that the backend declares ({units}): {seen}")
+        told = {op for op, *_ in blurred}
+        if unverified := [row for row in self.unverified if row.op not in told]:
+            out.append(f"not verified: {listed([f'{row.op} ({row.told})' for row in unverified])}")
+        return out
 
     def status(self, strict: bool = False) -> int:
         """The exit status: see the interface's table.
@@ -235,17 +347,19 @@ class Summary:
             return 4
         if self.failing(strict):
             return 1
-        return 0 if self.judged and self.end is not None else 2
+        return 2 if self.shortcomings() else 0
 
     def reasons(self, strict: bool = False) -> list[str]:
         """Why the status is what it is: one sentence each."""
-        out = ["the run was interrupted"] if self.interrupted else ["the run did not reach its end"] if self.end is None else []
+        out = []
         if self.disagreements:
             ops = ", ".join(dict.fromkeys(d.op for d in self.disagreements))
             out.append(f"the oracle's legs disagree with each other ({ops}): adjudge's own defect, not the backend's")
-        out += self.failing(strict)
-        judged = f"{counted(self.judged, 'program')} judged" if self.judged else "nothing was judged"
-        return out or [f"{judged}, and nothing new failed" if self.judged else judged]
+        out += [*self.failing(strict), *self.shortcomings()]
+        out = out or [f"{counted(self.judged, 'program')} judged, and nothing new failed"]
+        if not self.header.ledger and (lacking := self.unsupported_ops):
+            out.append(f"not supported: {counted(len(lacking), 'op')}")
+        return out
 
 
 def counted(number: int, noun: str) -> str:
@@ -264,9 +378,14 @@ def summarise(records: Iterable[Record], ops: Sequence[str] = ()) -> Summary:
 
     Examples
     --------
-    >>> s = summarise([OutcomeRecord(op="exp", verdict="correct"), EndRecord(seconds=1.0)], ["exp", "log"])
+    >>> s = summarise(
+    ...     [OutcomeRecord(op="exp", verdict="correct"), TaskRecord(op="exp", dtype="", ended=True), EndRecord(seconds=1.0)],
+    ...     ["exp", "log"],
+    ... )
     >>> s.status(), [(op.op, op.state) for op in s.ops.values()]
-    (0, [('exp', 'correct'), ('log', 'not judged')])
+    (2, [('exp', 'correct'), ('log', 'not judged')])
+    >>> s.reasons()
+    ['partial: 1 of 2 rows judged']
     """
     summary = Summary(ops={op: OpSummary(op) for op in ops})
     for record in records:

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import CATEGORIES, JUDGED, OpSummary, Summary, counted
-from .report import case_lines
+from ..records.text import write_text
+from .report import case_lines, replay_command
 
 __all__ = ["HEADLINES", "JUNIT", "MARKDOWN", "annotate", "job_summary", "junit", "write_for_ci"]
 
@@ -31,7 +32,9 @@ def _xml(text: object) -> str:
 
 
 def junit(summary: Summary, *, strict: bool = False) -> str:
-    """A run as JUnit XML: a suite per family with a case per op, and a suite of the ledger's entries.
+    """A run as JUnit XML: a suite per family with a case per op, one of the ledger's entries, and one of the run itself.
+
+    The run's own case is there where it fell short of a verdict: then it is an error.
 
     Parameters
     ----------
@@ -57,6 +60,11 @@ def junit(summary: Summary, *, strict: bool = False) -> str:
             elif record.state == "not judged":
                 _note(case, "skipped", ledger_sentence(record))
         _count(suite)
+    if shortcomings := summary.shortcomings():
+        suite = _suite(root, summary, "run")
+        case = ElementTree.SubElement(suite, "testcase", name="run", classname="run", time="0")
+        _note(case, "error", "; ".join(shortcomings), HEADLINES[summary.status(strict)].lower())
+        _count(suite)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -74,16 +82,19 @@ def _op_case(suite: ElementTree.Element, summary: Summary, op: OpSummary, strict
     failures = [f for f in summary.failures if f.op == op.op]
     sentences = [failure_sentence(f, summary.header.backend) for f in failures]
     programs = ["\n".join(case_lines(f.case)) for f in failures]
+    no_longer = summary.support_lost(op.op)
     if any(d.op == op.op for d in summary.disagreements):
         _note(case, "error", "the oracle's legs disagree with each other", "oracle in doubt")
     elif op.categories["new"] or (strict and op.categories["lossy"]):
         lost = counted(op.categories["lossy"], "answer") + " lost digits, and accuracy is strict"
         sentence = next(iter(sentences), counted(op.categories["new"], "new failure") if op.categories["new"] else lost)
         _note(case, "failure", sentence, op.state, "\n\n".join(map("\n".join, zip(sentences, programs, strict=True))))
+    elif no_longer:
+        _note(case, "failure", no_longer[0], "support lost", "\n".join(no_longer))
     elif not op.judged:
         _note(case, "skipped", f"not verified: {op.state}")
     out = ElementTree.SubElement(case, "system-out")
-    out.text = ", ".join(f"{op.categories[c]} {c}" for c in CATEGORIES if op.categories[c]) or "not judged"
+    out.text = op.told
 
 
 def _note(case: ElementTree.Element, kind: str, message: str, type_: str = "", text: str = "") -> None:
@@ -123,8 +134,8 @@ def job_summary(summary: Summary, *, strict: bool = False) -> str:
         f"{_words(versions)}; profile {_words(header.profile)}, seed {_words(header.seed)}, {_words(header.started)}.",
         "",
     ]
-    body = [*_op_lines(summary), *_failure_lines(summary, backend), *_ledger_lines(summary), *_unjudged_lines(summary)]
-    return _cut([*head, *body])
+    body = [*_op_lines(summary), *_failure_lines(summary, backend), *_lost_lines(summary), *_ledger_lines(summary)]
+    return _cut([*head, *body, *_unjudged_lines(summary)])
 
 
 def _op_lines(summary: Summary) -> Iterator[str]:
@@ -147,9 +158,18 @@ def _failure_lines(summary: Summary, backend: str) -> Iterator[str]:
         yield ""
     for failure in summary.failures:
         yield f"- {_words(failure_sentence(failure, backend))}"
-        if re.fullmatch(r"[\w-]+", failure.case.id):
-            yield f"  `adjudge replay {failure.case.id}`"
+        command = replay_command(failure.case, summary.header)
+        if "`" not in command and "\n" not in command:  # in Markdown it stands as it is
+            yield f"  `{command}`"
     if summary.failures:
+        yield ""
+
+
+def _lost_lines(summary: Summary) -> Iterator[str]:
+    if summary.lost:
+        yield "### Support lost"
+        yield ""
+        yield from (f"- {_words(sentence.removeprefix('support lost: '))}" for sentence in summary.support_lost())
         yield ""
 
 
@@ -184,6 +204,7 @@ def _cut(lines: list[str]) -> str:
 def annotate(summary: Summary, *, strict: bool = False) -> list[str]:
     """Workflow commands that GitHub shows beside a job: one per reason why the gate fails, as many as it shows."""
     errors = [(f"{f.blamed or f.op} is {f.verdict}", failure_sentence(f, summary.header.backend)) for f in summary.failures]
+    errors += [("support lost", sentence) for sentence in summary.support_lost()]
     errors += [("ledger", ledger_sentence(record)) for record in summary.stale]
     errors += [("adjudge's oracle in doubt", f"legs disagree on a program of {d.op}") for d in summary.disagreements]
     if not errors and summary.status(strict):
@@ -213,8 +234,8 @@ def write_for_ci(
         Annotations to print, where GitHub Actions reads what is printed.
     """
     text = job_summary(summary, strict=strict)
-    (folder / JUNIT).write_text(junit(summary, strict=strict), "utf-8")
-    (folder / MARKDOWN).write_text(text, "utf-8")
+    write_text(folder / JUNIT, junit(summary, strict=strict))
+    write_text(folder / MARKDOWN, text)
     if file := surroundings.get("GITHUB_STEP_SUMMARY"):
         with open(file, "a", encoding="utf-8") as step:
             step.write(text)

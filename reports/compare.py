@@ -50,9 +50,10 @@ def compare(before: Summary, after: Summary) -> list[Change]:
 
     Examples
     --------
-    >>> from ..records.models import EndRecord, OutcomeRecord
+    >>> from ..records.models import EndRecord, OutcomeRecord, TaskRecord
     >>> from ..records.summary import summarise
-    >>> runs = [[OutcomeRecord(op="exp", verdict=v), EndRecord(seconds=1.0)] for v in ("correct", "wrong")]
+    >>> ends = [TaskRecord(op="exp", dtype="", ended=True), EndRecord(seconds=1.0)]
+    >>> runs = [[OutcomeRecord(op="exp", verdict=v), *ends] for v in ("correct", "wrong")]
     >>> [(c.sentence, c.turn) for c in compare(*map(summarise, runs))]
     [('exp: correct -> new (1 of 1)', 'worse')]
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -22,11 +22,12 @@ from ..records.case import Case, ScriptCase
 from ..records.models import CheckRun, DisagreementRecord, FailureRecord, KinkRecord
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import CATEGORIES, JUDGED, OpSummary, Summary, counted
+from ..records.text import read_text, visible
 from .charts import MUTED, SERIES, canvas, dots, svg
 from .ci import HEADLINES
 from .compare import Change, compare, headline
 from .pages import render
-from .report import case_lines
+from .report import case_lines, replay_command
 
 __all__ = ["MOST_BYTES", "PAGE", "Run", "conformance_page"]
 
@@ -40,6 +41,8 @@ FITTINGS = ((40, True), (40, False), (10, False), (0, False))
 LINES, WIDTH = 40, 400
 #: Errors above so many units in the last place are drawn at the top of a plot.
 TALLEST = 1e4
+#: Operands farther from 0 are not drawn: no axis has room for them.
+FARTHEST = 1e100
 
 
 @dataclass
@@ -164,13 +167,7 @@ def _number(value: float, digits: int = 3) -> str:
 def _short(value: Any) -> str:
     """A number as exactly as it takes, without a needless fraction."""
     number = float(value)
-    return (
-        f"{number:.17g}"
-        if number == int(number) and abs(number) < 1e16
-        else repr(number)
-        if math.isfinite(number)
-        else str(number)
-    )
+    return f"{number:.17g}" if abs(number) < 1e16 and number == int(number) else repr(number)
 
 
 def _time(started: str) -> str:
@@ -272,9 +269,8 @@ def _shown(run: Run, record: FailureRecord | DisagreementRecord) -> dict[str, An
     if isinstance(record, FailureRecord):
         sentence, verdict = failure_sentence(record, run.backend), record.verdict
     return {
-        "sentence": sentence, "verdict": verdict, "op": record.op, "id": case.id,
-        "program": _clipped(case_lines(case)), "script": _script(run, case.id),
-        "witnesses": _witnesses(case),
+        "sentence": sentence, "verdict": verdict, "op": record.op, "id": case.id, "program": _clipped(case_lines(case)),
+        "replay": replay_command(case, run.summary.header), "script": _script(run, case.id), "witnesses": _witnesses(case),
     }  # fmt: skip
 
 
@@ -285,8 +281,8 @@ def _disagreements(run: Run, most: int = 10) -> list[dict[str, Any]]:
 def _script(run: Run, name: str) -> str:
     file = run.folder / "cases" / f"{name}.py" if run.folder is not None and name.isalnum() else None
     try:
-        return _clipped(file.read_text("utf-8").splitlines()) if file is not None else ""
-    except OSError:
+        return _clipped(visible(read_text(file)).splitlines()) if file is not None else ""
+    except (OSError, UnicodeDecodeError):
         return ""
 
 
@@ -317,15 +313,19 @@ def _known(run: Run) -> list[dict[str, Any]]:
 def _unverified(run: Run) -> list[tuple[str, str, str]]:
     """What was not verified: how, how much, and why."""
     s = run.summary
-    out = [("undecided", counted(count, "question"), reason) for reason, count in s.undecided.most_common()]
+    out = [("support lost", "", sentence.removeprefix("support lost: ")) for sentence in s.support_lost()]
+    out += [("undecided", counted(count, "question"), reason) for reason, count in s.undecided.most_common()]
     out += [("unsupported", counted(count, "question"), reason) for reason, count in s.unsupported.most_common()]
-    silent = [op for op, row in s.ops.items() if not row.categories]
-    if silent:
-        why = "the run ended before a question was asked: " + ", ".join(silent)
-        out.append(("not judged", counted(len(silent), "op"), why))
-    left = [op for op in run.header.catalogue if op not in s.ops]
-    if left:
-        out.append(("not asked", counted(len(left), "op"), "the run was about other ops: " + ", ".join(left)))
+    if left := s.unfinished:
+        out.append(("not judged", counted(len(left), "op"), "the run ended before everything was asked: " + ", ".join(left)))
+    if unclear := [row.op for row in s.unverified]:
+        out.append(("not judged", counted(len(unclear), "op"), "no question could be judged: " + ", ".join(unclear)))
+    for op, dtype, undecided, asked in s.blurred:
+        why = f"{op} in {dtype}, with the unit roundoff {s.header.unit_roundoff[dtype]:g} that the backend declares"
+        out.append(("undecided", f"{undecided} of {asked}", why))
+    others = [op for op in run.header.catalogue if op not in s.ops]
+    if others:
+        out.append(("not asked", counted(len(others), "op"), "the run was about other ops: " + ", ".join(others)))
     entries = [r.id for r in s.ledger if r.state == "not judged"]
     if entries:
         out.append(("not judged", f"{len(entries)} of the ledger", "could not be judged again: " + ", ".join(entries)))
@@ -356,8 +356,13 @@ def _series(runs: Sequence[Run], op: str) -> list[list[tuple[float, float]]]:
     rows = [run.summary.ops.get(op) for run in runs]
     if len(runs) == 1:
         row = rows[0]
-        return [sorted(row.accuracy[d].places.values()) if row and d in row.accuracy else [] for d in runs[0].dtypes]
-    return [sorted(p for a in row.accuracy.values() for p in a.places.values()) if row else [] for row in rows]
+        return [_drawn(row.accuracy[d].places.values()) if row and d in row.accuracy else [] for d in runs[0].dtypes]
+    return [_drawn(p for a in row.accuracy.values() for p in a.places.values()) if row else [] for row in rows]
+
+
+def _drawn(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that a plot can show, in order."""
+    return sorted((x, error) for x, error in places if abs(x) <= FARTHEST and error >= 0)
 
 
 def _plots(runs: Sequence[Run]) -> list[tuple[str, Markup]]:

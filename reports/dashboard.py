@@ -17,6 +17,7 @@ from ..records.history import History, Machine, PastRun, Series, Sighting
 from ..records.summary import JUDGED, counted
 from .changepoints import CHANCE, LEAST, ChangePoint, change_points
 from .charts import INK, MUTED, SERIES, STATES, canvas, svg
+from .ci import HEADLINES
 from .pages import render
 from .timings import SECONDS, amount
 
@@ -267,9 +268,7 @@ def _side_by_side(
             for version, run in sorted(latest.items(), key=lambda item: _version(item[0])):
                 known = sum(1 for f in run.findings if f.known and f.place == "still fails")
                 new = sum(1 for f in run.findings if not f.known)
-                judged.append(
-                    (version, profile, str(run.judged), str(new), str(known), "passed" if run.status == 0 else "failed")
-                )
+                judged.append((version, profile, str(run.judged), str(new), str(known), HEADLINES[run.status].lower()))
     return {"backend": backend, "versions": versions, "newest": short[-1], "charts": charts, "judged": judged}
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from pydantic import Field
 
+from ..backends import SHIPPED
 from ..records.case import Case, ScriptCase, WitnessRecord
 from ..records.fields import FrozenModel, Real
-from ..records.models import DisagreementRecord, Environment, FailureRecord, Judged, KinkRecord, LedgerRecord
+from ..records.models import CheckRun, DisagreementRecord, Environment, FailureRecord, Judged, KinkRecord, LedgerRecord
 from ..records.places import FILE
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import CATEGORIES, OpSummary, Summary
+from ..records.text import write_text
 
-__all__ = ["REPORT", "Report", "case_lines", "make_report", "write_report"]
+__all__ = ["REPORT", "Report", "case_lines", "make_report", "replay_command", "write_report"]
 
 #: The name of the report in its folder.
 REPORT = "report.json"
@@ -32,7 +35,7 @@ class GateVerdict(FrozenModel):
 
     status: Status = Field(description="The exit status.")
     passed: bool
-    partial: bool = Field(description="The run did not reach its end.")
+    partial: bool = Field(description="The run did not reach its end, or left out a part of what it should have asked.")
     strict_accuracy: bool
     reasons: tuple[str, ...] = Field(min_length=1)
 
@@ -178,6 +181,9 @@ class Report(FrozenModel):
     ledger: tuple[LedgerReport, ...]
     undecided: dict[str, int] = Field(description="Undecided outcomes, by reason.")
     unsupported: dict[str, int] = Field(description="Unsupported outcomes, by reason.")
+    support_lost: tuple[str, ...] = Field(
+        description="What the backend's ledger does not say to be unsupported: a sentence each."
+    )
     kinks: tuple[KinkRecord, ...] = Field(description="What the backend picks where implementations choose.")
     catalogue: dict[str, str] = Field(description="Every op that could have been asked about, with its family.")
     disagreements: tuple[DisagreementReport, ...]
@@ -213,6 +219,7 @@ def make_report(summary: Summary, *, strict: bool = False, torn: str = "") -> Re
         ledger=tuple(map(LedgerReport.of, summary.ledger)),
         undecided=dict(summary.undecided),
         unsupported=dict(summary.unsupported),
+        support_lost=tuple(summary.support_lost()),
         kinks=tuple(summary.kinks),
         catalogue=header.catalogue,
         disagreements=tuple(map(DisagreementReport.of, summary.disagreements)),
@@ -232,6 +239,19 @@ def case_lines(case: Case | ScriptCase) -> list[str]:
     return [line for line in str(case.question.program).split("\n") if line.strip()]
 
 
+def replay_command(case: Case | ScriptCase, header: CheckRun) -> str:
+    """The command that asks a case again; a backend of the user's own is named as the user named it, which no case does.
+
+    Examples
+    --------
+    >>> case = ScriptCase(id="x", backend="toy", verdict="contract", lines=("a = lib.ones(2)",))
+    >>> replay_command(case, CheckRun(backend="toy", spec="my toy.py"))
+    "adjudge replay x --backend 'my toy.py'"
+    """
+    own = f" --backend {shlex.quote(header.spec)}" if header.spec and header.spec not in SHIPPED else ""
+    return f"adjudge replay {case.id}{own}"
+
+
 def write_report(folder: Path, report: Report) -> None:
     """Write ``report.json`` into a folder."""
-    (folder / REPORT).write_text(report.model_dump_json(indent=1) + "\n", "utf-8")
+    write_text(folder / REPORT, report.model_dump_json(indent=1) + "\n")

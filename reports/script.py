@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.language import WIDTH, array_words, definitions, sequence, source, template_of
+from ..backends.language import array_words, definitions, sequence, source, template_of
 from ..oracle.program import Input, Program, letter
 from ..oracle.protocol import Backend
 from ..oracle.reference import forward
 from ..records.case import Case
+from ..records.text import docstring
 
 __all__ = ["script"]
 
@@ -56,10 +57,8 @@ def script(case: Case, backend: Backend) -> str | None:
 
 
 def _head(case: Case) -> str:
-    versions = ", ".join(f"{package} {version}" for package, version in case.versions.items())
     said = f"{case.backend}: {case.verdict}" + (f", {case.where}: {case.reason}" if case.where else "")
-    safe = textwrap.fill(said.replace("\\", "/").replace('"', "'"), WIDTH)
-    return f'"""{safe}\n\nFound with {versions or "unknown versions"}. Exits with status 1 while the fault is there.\n"""'
+    return docstring(said, case.versions)
 
 
 def _letters(program: Program) -> list[str]:
@@ -252,7 +251,7 @@ def _main(case: Case, call: Call, numpy_dtypes: bool) -> tuple[list[str], str]:
         known.append(_table("ALLOWANCE", [row.allowance for row in rows]))
         body.append(COMPARE.replace("ANSWERS", call.answers))
     if case.bounds.slopes:
-        known += [_table("SLOPE", case.bounds.slopes), f"MOST = {case.bounds.most!r}"]
+        known += [_table("SLOPE", case.bounds.slopes), f"MOST = {_plain(case.bounds.most)}"]
         body.append(SLOPE)
     if call is CALLS["vjp"] and case.verdict == "contract":
         with np.errstate(all="ignore"):

@@ -21,7 +21,7 @@ from ..records.case import Case, ScriptCase, WitnessRecord
 from ..records.models import CheckRun, FailureRecord, OutcomeRecord, Record
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import JUDGED, OpSummary, Summary, category
-from .report import case_lines
+from .report import case_lines, replay_command
 
 __all__ = ["Terminal", "make_console", "op_table", "witness_table"]
 
@@ -131,6 +131,8 @@ class Terminal:
                 show(Text(f"ledger: {ledger_sentence(record)}", "yellow"))
         if s.ledger and self.verbosity >= 0:
             show(Text(f"ledger: {len(s.ledger) - len(s.stale)} of {len(s.ledger)} entries replayed as written"))
+        if s.lost and self.verbosity >= 0:
+            show(Text("ledger: what is meant to be unsupported is put on record by an [[unsupported]] entry", "yellow"))
         if torn:
             show(Text(torn))
         self._verdict(strict)
@@ -144,7 +146,7 @@ class Terminal:
 
     def _replay(self, case: Case | ScriptCase, folder: Path | None) -> None:
         if folder is not None:
-            self.console.print(Text(f"    adjudge replay {case.id}\n"), soft_wrap=True)
+            self.console.print(Text(f"    {replay_command(case, self.summary.header)}\n"), soft_wrap=True)
 
     def _verdict(self, strict: bool) -> None:
         s, status = self.summary, self.summary.status(strict)

@@ -49,6 +49,8 @@ class Outcome:
         The step to blame, where there is a finding.
     known : list of str
         Ledger entries that explain findings.
+    lacking : dict of str to str
+        For each mode in which the backend has not what the question needs the ledger entry that says so.
     news : Finding, optional
         The gravest finding that no ledger entry explains.
     seconds : float
@@ -59,6 +61,7 @@ class Outcome:
     witnesses: list[Witness] = field(default_factory=list)
     blamed: Blame | None = None
     known: list[str] = field(default_factory=list)
+    lacking: dict[str, str] = field(default_factory=dict)
     news: Finding | None = None
     seconds: float = 0.0
 
@@ -121,7 +124,7 @@ class Examiner:
         start = time.perf_counter()
         certificate = certificate_for(question, self.backend)
         judgement = verdict_on(question, self.backend, certificate)
-        outcome, wanted = Outcome(judgement), tuple(wanted)
+        outcome, wanted = Outcome(judgement, lacking=self._lacking(judgement)), tuple(wanted)
         if certificate.decided:
             certain = [leg for leg in self.legs if leg.certified]
             self._ask(outcome, [leg for leg in certain if leg.every == 1 or leg in wanted or judgement.failed])
@@ -146,6 +149,16 @@ class Examiner:
     def _ask(self, outcome: Outcome, legs: Sequence[Leg]) -> None:
         asked = (leg.ask(outcome.judgement, self.opinions[leg.name]) for leg in legs)
         outcome.witnesses += [witness for witness in asked if witness is not None]
+
+    def _lacking(self, judgement: Judgement) -> dict[str, str]:
+        """The ledger entries about what the backend does not support, by mode."""
+        refusals = {mode: finding for mode, finding in judgement.modes.items() if finding.verdict == "unsupported"}
+        if judgement.verdict == "unsupported" and judgement.worst is not None:
+            refusals["vjp"] = judgement.worst
+        program = judgement.question.program
+        asked = program.ops, program.working_dtype.name, self.version
+        entries = {mode: self.ledger.lacks(mode, finding.reason, *asked) for mode, finding in refusals.items()}
+        return {mode: entry.id for mode, entry in entries.items() if entry is not None}
 
     def _explain(self, outcome: Outcome) -> None:
         """Blame a step, and look every failing finding up in the ledger: a failure is known if all of them are."""

@@ -11,6 +11,7 @@ from ..oracle.accuracy import accuracy
 from ..oracle.lockstep import Divergence, act, replay
 from ..records.case import Case, ScriptCase
 from ..records.environment import commit_of, environment
+from ..records.ledger import TENSORS
 from ..records.models import (
     AccuracyRecord,
     CheckRun,
@@ -21,15 +22,19 @@ from ..records.models import (
     LedgerState,
     ModeOutcome,
     OutcomeRecord,
+    TaskRecord,
     finding_fields,
 )
+from ..records.text import visible
 from ..strategies.kinks import KINK_TABLE
 from ..strategies.rules import SEMANTICS
 from .examiner import Examiner, Outcome, judge
-from .tasks import COMPOSITION, Task, family, selected
+from .settings import PROFILES
+from .tasks import COMPOSITION, Task, family, plan, selected
 
 __all__ = [
-    "disagreement", "failure", "header", "kinks", "ledger", "outcome", "script_failure", "script_outcome", "unsupported",
+    "disagreement", "failure", "header", "kinks", "ledger", "outcome", "script_failure", "script_outcome", "task_end",
+    "unsupported",
 ]  # fmt: skip
 
 
@@ -37,8 +42,10 @@ def header(examiner: Examiner) -> CheckRun:
     """The header of a run."""
     settings, backend = examiner.settings, examiner.backend
     return CheckRun(
-        backend=backend.name, versions=backend.versions(), profile=settings.profile, seed=settings.seed,
-        dtypes=tuple(examiner.dtypes), ops=selected(settings.ops), catalogue={op: family(op) for op in selected(())},
+        backend=backend.name, spec=settings.backend, versions=backend.versions(), profile=settings.profile, seed=settings.seed,
+        dtypes=tuple(examiner.dtypes), ops=selected(settings.ops), plan=plan(settings, examiner.dtypes),
+        explores=PROFILES[settings.profile].explores, ledger=examiner.ledger.path is not None,
+        unit_roundoff=dict(backend.unit_roundoff), catalogue={op: family(op) for op in selected(())},
         commit=commit_of(backend), strict_accuracy=settings.strict, legs=tuple(leg.name for leg in examiner.legs),
         environment=environment(),
     )  # fmt: skip
@@ -60,18 +67,30 @@ def outcome(task: Task, number: int, judged: Outcome) -> OutcomeRecord:
         op=task.op, family=family(task.op), dtype=task.dtype, verdict=verdict, worst_ulp=judgement.worst_ulp,
         kink=judgement.certificate.kink, steps=len(judgement.question.program.steps), legs=judged.legs,
         ms=round(judged.seconds * 1e3, 3), number=number, **finding_fields(worst),
-        modes={mode: ModeOutcome.of(finding) for mode, finding in judgement.modes.items()},
+        modes={mode: ModeOutcome.of(finding, judged.lacking.get(mode)) for mode, finding in judgement.modes.items()},
         accuracy=None if measured is None else AccuracyRecord.of(measured),
         blamed=None if blamed is None else blamed.op,
-        known=judged.known[0] if blamed is not None and judged.known and not judged.news else None,
+        known=judged.known[0] if blamed is not None and judged.known and not judged.news else judged.lacking.get("vjp"),
         case=None if blamed is None else judgement.question.id,
     )  # fmt: skip
 
 
-def unsupported(task: Task, reason: str) -> OutcomeRecord:
+def unsupported(task: Task, reason: str, examiner: Examiner) -> OutcomeRecord:
     """The outcome of a row that the backend does not have."""
-    family_ = family(task.op)
-    return OutcomeRecord(op=task.op, family=family_, dtype=task.dtype, verdict="unsupported", where="program", reason=reason)
+    return OutcomeRecord(
+        op=task.op, family=family(task.op), dtype=task.dtype, verdict="unsupported", where="program", reason=reason,
+        known=_on_record(task, examiner),
+    )  # fmt: skip
+
+
+def task_end(task: Task, ended: bool, examiner: Examiner) -> TaskRecord:
+    """The end of a task: whether all was asked, and whether the ledger has that the backend lacks the whole of it."""
+    return TaskRecord(op=task.op, dtype=task.dtype, ended=ended, on_record=_on_record(task, examiner))
+
+
+def _on_record(task: Task, examiner: Examiner) -> str | None:
+    entry = examiner.ledger.lacks_all(TENSORS if task.op in SEMANTICS else task.op, task.dtype, examiner.version)
+    return None if entry is None else entry.id
 
 
 def failure(task: Task, number: int, smallest: Outcome, examiner: Examiner) -> FailureRecord:
@@ -89,7 +108,7 @@ def _case(judged: Outcome, examiner: Examiner) -> Case:
     backend = examiner.backend
     return Case.of(
         judged.judgement, backend.name, backend.versions(), finding=judged.news,
-        blamed=judged.blamed.op if judged.blamed else None, witnesses=judged.witnesses, spec=examiner.settings.backend,
+        blamed=judged.blamed.op if judged.blamed else None, witnesses=judged.witnesses,
     )  # fmt: skip
 
 
@@ -115,6 +134,9 @@ def ledger(examiner: Examiner) -> Iterator[LedgerRecord]:
             id=entry.id, op=entry.op, state=state, reason=entry.reason, verdict=judgement.verdict,
             observed=worst.reason if worst else "",
         )  # fmt: skip
+    for lacking in examiner.ledger.lacking:
+        if lacking.applies(examiner.version) and lacking.outdated(backend):
+            yield LedgerRecord(id=lacking.id, op="", state="no longer fails", reason=f"not supported: {lacking}")
     if ops and not set(SEMANTICS) & set(ops):
         return
     for known in examiner.ledger.divergences:
@@ -167,11 +189,11 @@ def script_outcome(
     if divergence is None:
         return row
     where = "program" if divergence.aspect == "raises" else divergence.aspect
-    return row.model_copy(update={"verdict": divergence.verdict, "where": where, "reason": divergence.reason})
+    return row.model_copy(update={"verdict": divergence.verdict, "where": where, "reason": visible(divergence.reason)})
 
 
 def script_failure(task: Task, number: int, smallest: Divergence, examiner: Examiner) -> FailureRecord:
     """A new divergence, at its smallest."""
     backend = examiner.backend
-    case = ScriptCase.of(smallest, backend.name, backend.versions(), spec=examiner.settings.backend)
+    case = ScriptCase.of(smallest, backend.name, backend.versions())
     return FailureRecord.of(script_outcome(task, number, smallest, len(smallest.lines), 0.0, None), case)

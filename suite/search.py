@@ -121,7 +121,7 @@ class _Round(Generic[Item, Outcome]):
             raise _NewFailure(signature)
 
 
-def search(subject: Subject[Item, Outcome], examples: int, seed: int, emit: Emit, deadline: float = float("inf")) -> None:
+def search(subject: Subject[Item, Outcome], examples: int, seed: int, emit: Emit, deadline: float = float("inf")) -> bool:
     """Ask a number of examples, record every outcome, and shrink every new failure.
 
     Parameters
@@ -133,6 +133,11 @@ def search(subject: Subject[Item, Outcome], examples: int, seed: int, emit: Emit
     emit : Emit
     deadline : float
         The time after which no more is asked.
+
+    Returns
+    -------
+    bool
+        Whether everything was asked before that.
     """
     asked, seen = 0, set[Hashable]()
     while asked < examples and time.time() < deadline:
@@ -141,6 +146,7 @@ def search(subject: Subject[Item, Outcome], examples: int, seed: int, emit: Emit
             subject.draw(seed + len(seen), examples - asked, current.ask)
         asked = examples if current.spent >= MOST_SPENT else current.asked
         if current.smallest is None or current.signature is None:
-            return
+            break
         seen.add(current.signature)
         emit(subject.failure(current.smallest, current.signature, asked))
+    return asked >= examples or time.time() < deadline

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 
 from hypothesis import given
 from hypothesis import seed as seeded
 
+from ..backends import OutOfTime
 from ..oracle.legs import Leg
 from ..oracle.lockstep import Divergence, Lockstep, reduce
 from ..oracle.program import Question
@@ -90,7 +92,10 @@ class Programs:
         until = time.monotonic() + (QUICKLY if smallest.lost else float("inf"))
 
         def alike(question: Question) -> bool:
-            return time.monotonic() < until and self.examiner.examine(question).signature == signature
+            try:
+                return time.monotonic() < until and self.examiner.examine(question).signature == signature
+            except OutOfTime:
+                return False
 
         question = found = smallest.judgement.question
         alone = smallest.blamed.alone if smallest.blamed is not None else None
@@ -99,8 +104,9 @@ class Programs:
                 question = alone
             question = shrink(question, alike)
         if question is not found:
-            smaller = self.examiner.examine(question)
-            smallest = smaller if smaller.signature == signature else smallest
+            with suppress(OutOfTime):
+                smaller = self.examiner.examine(question)
+                smallest = smaller if smaller.signature == signature else smallest
         smallest.witnesses = witnesses(smallest.judgement, self.examiner.backend)
         return outcomes.failure(self.task, number, smallest, self.examiner)
 
@@ -166,14 +172,16 @@ class Scripts:
 
 
 def perform(task: Task, examiner: Examiner, emit: Emit, deadline: float = float("inf")) -> None:
-    """Ask everything of one task, and record it."""
-    backend, examiner.limits.deadline = examiner.backend, deadline
+    """Ask everything of one task, and record it, and whether that was everything."""
+    backend, ended = examiner.backend, True
+    examiner.limits.deadline = deadline
     if task.op in SEMANTICS:
         if backend.tensors is None:
-            emit(outcomes.unsupported(task, f"{backend.name} has no tensors of this kind"))
+            emit(outcomes.unsupported(task, f"{backend.name} has no tensors of this kind", examiner))
         else:
-            search(Scripts(task, examiner, backend.tensors), task.examples, task.seed, emit, deadline)
+            ended = search(Scripts(task, examiner, backend.tensors), task.examples, task.seed, emit, deadline)
     elif task.op != COMPOSITION and not backend.supports(task.op):
-        emit(outcomes.unsupported(task, f"{backend.name} has no {task.op}"))
+        emit(outcomes.unsupported(task, f"{backend.name} has no {task.op}", examiner))
     else:
-        search(Programs(task, examiner), task.examples, task.seed, emit, deadline)
+        ended = search(Programs(task, examiner), task.examples, task.seed, emit, deadline)
+    emit(outcomes.task_end(task, ended, examiner))

@@ -11,7 +11,7 @@ from ..strategies.catalogue import CATALOGUE
 from ..strategies.rules import SEMANTICS
 from .settings import PROFILES, Settings
 
-__all__ = ["COMPOSITION", "Task", "family", "selected", "tasks"]
+__all__ = ["COMPOSITION", "Task", "family", "plan", "selected", "tasks"]
 
 #: The row of programs of several random ops.
 COMPOSITION = "composition"
@@ -48,11 +48,20 @@ def selected(ops: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(op for op in (*CATALOGUE, *SEMANTICS, COMPOSITION) if not ops or op in ops)
 
 
+def plan(settings: Settings, dtypes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The rows that a run asks about, each with its dtypes: a task for each pair."""
+    return {op: _dtypes(op, dtypes) for op in selected(settings.ops)}
+
+
+def _dtypes(op: str, dtypes: tuple[str, ...]) -> tuple[str, ...]:
+    return (SCRIPT_DTYPE,) if op in SEMANTICS else dtypes
+
+
 def tasks(settings: Settings, dtypes: tuple[str, ...], turn: int = 0) -> Iterator[Task]:
     """The tasks of a run, the longest first; those of each further turn draw other questions."""
     profile = PROFILES[settings.profile]
     several = {COMPOSITION: profile.compositions, **dict.fromkeys(SEMANTICS, profile.scripts)}
     for op in reversed(selected(settings.ops)):
-        for dtype in (SCRIPT_DTYPE,) if op in SEMANTICS else dtypes:
+        for dtype in _dtypes(op, dtypes):
             own = zlib.crc32(f"{version('adjudge')} {settings.seed} {turn} {op} {dtype}".encode())
             yield Task(op, dtype, several.get(op, profile.examples), own)

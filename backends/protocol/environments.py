@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,6 +19,8 @@ KEPT = Path(".adjudge") / "environments"
 NUMPYS = ("numpy", "numpy<2", "numpy<1.24", "numpy<1.20")
 #: Packages that old releases import without saying so.
 SILENT = ("typing_extensions", "setuptools<81")
+#: What pip and uv say where there is no such release.
+NO_RELEASE = ("No matching distribution found for", "there is no version of")
 #: Seconds that an installation may take.
 PATIENCE = 900
 
@@ -57,45 +59,64 @@ def release(distribution: str, version: str, answers: Callable[[str], str], tell
     NoEnvironment
         Where the release cannot be installed, or answers with no NumPy that there is for it.
     """
-    name = f"{distribution}-{version}-py{sys.version_info.major}.{sys.version_info.minor}"
-    if not all(c.isalnum() or c in ".-_+!" for c in name):
+    if not version or not all(c.isalnum() or c in ".-_+!" for c in version):
         raise NoEnvironment(f"{version!r} is no version of {distribution}")
-    place = (KEPT / name).absolute()
+    place = (KEPT / f"{distribution}-{version}").absolute()
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
-        python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         if (place / "ready").is_file():
-            return str(python)
+            return python_in(str(place))
         tell(f"making an environment for {distribution} {version} in {place}")
-        why = ""
-        for numpy in NUMPYS:
+        why: list[str] = []
+        for python, numpy in _candidates(why):
             shutil.rmtree(place, ignore_errors=True)
-            _make(place)
-            failure = _install(str(python), f"{distribution}=={version}", numpy, *SILENT)
-            why = failure or answers(str(python))
-            if not why:
-                (place / "ready").write_text(f"{numpy}\n", "utf-8")
-                return str(python)
-            tell(f"with {numpy}: {why}")
-            if "No matching distribution found for " + distribution in why or "no version of " + distribution in why:
-                break
+            failure = _make(place, python) or _install(place, f"{distribution}=={version}", numpy, *SILENT)
+            failure = failure or answers(python_in(str(place)))
+            if not failure:
+                (place / "ready").write_text(f"{python} {numpy}\n", "utf-8")
+                return python_in(str(place))
+            why.append(failure)
+            tell(f"with {numpy} and {Path(python).name}: {failure}")
         shutil.rmtree(place, ignore_errors=True)
-        raise NoEnvironment(why)
+        raise NoEnvironment(why[0])
 
 
-def _make(place: Path) -> None:
+def _candidates(why: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Pythons and what to ask of NumPy; `why` gets the reasons why each failed. What does not name NumPy is no fault of it."""
+    for python in _pythons():
+        for numpy in NUMPYS:
+            yield python, numpy
+            if any(words in why[-1] for words in NO_RELEASE):
+                return
+            if "numpy" not in why[-1].lower():
+                break
+
+
+def _pythons() -> Iterator[str]:
+    """This interpreter, and older ones on this machine, newest first: old releases use what Python itself has dropped."""
+    yield sys.executable
+    for minor in reversed(range(8, sys.version_info.minor)):
+        name = f"python3.{minor}"
+        kept = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/3.{minor}.*/bin/{name}"))
+        for found in (shutil.which(name), *map(str, reversed(kept))):
+            if found and not _run([found, "-c", "import venv, ensurepip"]):
+                yield found
+                break
+
+
+def _make(place: Path, python: str) -> str:
+    """Make an empty environment; what went wrong, if something did."""
     if uv := shutil.which("uv"):
-        _run([uv, "venv", "--quiet", "--python", sys.executable, str(place)])
-    else:
-        _run([sys.executable, "-m", "venv", str(place)])
+        return _run([uv, "venv", "--quiet", "--python", python, str(place)])
+    return _run([python, "-m", "venv", str(place)])
 
 
-def _install(python: str, *packages: str) -> str:
+def _install(place: Path, *packages: str) -> str:
     """Install packages; what went wrong, if something did."""
     quiet = ["install", "--quiet"]
     if uv := shutil.which("uv"):
-        return _run([uv, "pip", *quiet, "--python", python, *packages])
-    return _run([python, "-m", "pip", *quiet, "--disable-pip-version-check", *packages])
+        return _run([uv, "pip", *quiet, "--python", python_in(str(place)), *packages])
+    return _run([python_in(str(place)), "-m", "pip", *quiet, "--disable-pip-version-check", *packages])
 
 
 def _run(command: Sequence[str]) -> str:
@@ -103,6 +124,8 @@ def _run(command: Sequence[str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
         return f"{command[0]} took longer than {PATIENCE} s"
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if line.upper().startswith("ERROR")] or lines[-1:] or [f"status {done.returncode}"]
-    return errors[-1].removeprefix("ERROR: ") if done.returncode else ""
+    if not done.returncode:
+        return ""
+    lines = [" ".join(line.split()) for line in done.stderr.splitlines() if line.strip() and "[notice]" not in line]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    return (errors[-1] if errors else " ".join(lines) or f"status {done.returncode}")[:300]

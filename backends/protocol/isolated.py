@@ -33,6 +33,8 @@ PROTOCOL = 1
 #: The fields of a backend and of a language that a process is asked for.
 FIELDS = tuple(f.name for f in fields(Backend) if f.name not in ("observer", "file"))
 LANGUAGE = tuple(f.name for f in fields(Language))
+#: What a process of another language says of itself; whatever else it may say is not heard.
+FOREIGN = ("name", "versions", "dtypes", "ops", "modes", "unit_roundoff", "flushes_subnormals", "numpy_dtypes")
 #: After so many questions the error output is looked at.
 TIDY_EVERY = 500
 
@@ -112,7 +114,8 @@ class Isolated:
             raise HelloError("refused", f"its command must be a list of words, not {words!r}")
         command = [sys.executable, str(CHILD), json.dumps({**told, "command": words})]
         self.process = Process(command, dict(os.environ), self.limits, named["folder"])
-        self.hello = {"name": named["name"], "dtypes": [], **self._hello(), "foreign": True}
+        said = {"name": named["name"], **self._hello()}
+        self.hello = {"foreign": True, **{name: said[name] for name in FOREIGN if name in said}}
         try:
             check_foreign(self.hello)
         except TypeError as problem:
@@ -267,7 +270,7 @@ def check_foreign(hello: Mapping[str, Any]) -> None:
         if unknown := [name for name in names if name not in known]:
             raise TypeError(f"its {kind} have {unknown[0]!r}, which is none of those that it was told")
 
-    check_fields({name: value for name, value in hello.items() if name != "versions"}, FLOATS)
+    check_fields({"dtypes": None, **{name: value for name, value in hello.items() if name != "versions"}}, FLOATS)
     if not texts([hello["name"]]):
         raise TypeError(f"its name must be printable, not {hello['name']!r}")
     versions = hello.get("versions")

@@ -16,7 +16,7 @@ __all__ = ["explain", "replay"]
 
 @click.command(short_help="Ask stored questions again.")
 @click.argument("case")
-@click.option("--backend", metavar="B", help="Ask this backend instead of the one in the case.")
+@click.option("--backend", metavar="B", help="Ask this backend: needed where the case's own does not ship.")
 @click.option("--script", "as_script", is_flag=True, help="Print the case as a stand-alone script.")
 @click.option("--for-bisect", is_flag=True, help="Status 125 where this version cannot be judged, for `git bisect run`.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where ids are looked up.")
@@ -48,7 +48,7 @@ def replay(case: str, backend: str | None, as_script: bool, for_bisect: bool, re
 
 @click.command(short_help="Show what every leg says of a case.")
 @click.argument("case")
-@click.option("--backend", metavar="B", help="Ask this backend instead of the one in the case.")
+@click.option("--backend", metavar="B", help="Ask this backend: needed where the case's own does not ship.")
 @click.option("--report-dir", type=click.Path(), default=REPORT_DIR, metavar="DIR", help="Where ids are looked up.")
 def explain(case: str, backend: str | None, report_dir: str) -> int:
     """Show what every leg says of a case, which step is to blame, and the case as a script."""

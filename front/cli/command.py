@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import re
 import sys
 import tomllib
@@ -16,6 +19,7 @@ from click.core import ParameterSource
 
 from adjudge.backends import MEMORY, QUESTION_TIMEOUT, Backend, BackendError, Limits, isolate, load
 from adjudge.records.places import HISTORY
+from adjudge.records.text import visible
 
 if TYPE_CHECKING:
     from adjudge.records.ledger import Ledger
@@ -28,6 +32,8 @@ __all__ = [
 #: Exit statuses, as the interface has them.
 PASSED, FAILED, NO_VERDICT, SKIPPED, INTERRUPTED = 0, 1, 2, 125, 130
 REPORT_DIR = "adjudge-report"
+#: What an operating system says where nothing more can be written.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE, errno.EIO)
 #: Of every command that appends to the history of runs.
 history_option = click.option(
     "--history",
@@ -69,19 +75,27 @@ class Commands(click.Group):
         standalone_mode: bool = True, **more: Any,
     ) -> NoReturn:  # fmt: skip
         """Run, and leave the process."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # no name of a file, and no encoding, ends a command
         try:
             status = super().main(args, prog_name, complete_var, standalone_mode=False, **more)
+            sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as problem:
             problem.show()
             status = NO_VERDICT
         except click.ClickException as problem:
-            click.echo("adjudge: " + " ".join(problem.format_message().split()), err=True)
+            click.echo("adjudge: " + " ".join(visible(problem.format_message()).split()), err=True)
             status = problem.exit_code
         except click.Abort:
             status = INTERRUPTED
-        except Exception:  # a defect of ours is no verdict on the backend
-            traceback.print_exc()
+        except Exception as problem:
             status = NO_VERDICT
+            if isinstance(problem, OSError) and problem.errno in FULL:
+                click.echo(f"adjudge: not everything could be written: {problem.strerror}", err=True)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries again, and fails
+            else:  # a defect of ours is no verdict on the backend
+                traceback.print_exc()
         sys.exit(status if isinstance(status, int) else PASSED)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
+from filelock import FileLock, Timeout
 
 from adjudge.backends import Backend
 from adjudge.backends.language import LanguageError
@@ -14,8 +17,9 @@ from adjudge.records.case import save_case
 from adjudge.records.files import RecordsError, read_records
 from adjudge.records.history import BenchLine, CheckLine, HistoryError, append_history
 from adjudge.records.models import DisagreementRecord, FailureRecord
-from adjudge.records.places import CASES, FILE, HISTORY, PREVIOUS
+from adjudge.records.places import CASES, FILE, HISTORY, LOCK, PREVIOUS
 from adjudge.records.summary import Summary, summarise
+from adjudge.records.text import write_text
 from adjudge.reports.ci import JUNIT, MARKDOWN, write_for_ci
 from adjudge.reports.conformance import PAGE, Run, conformance_page
 from adjudge.reports.report import REPORT, make_report, write_report
@@ -24,7 +28,8 @@ from .command import refuse
 from .stored import why_no_script, written_script
 
 __all__ = [
-    "add_to_history", "history_folder", "previous_run", "report_folder", "save_failure", "set_previous_aside", "write_reports",
+    "add_to_history", "held", "history_folder", "previous_run", "report_folder", "save_failure", "set_previous_aside",
+    "write_reports", "writing",
 ]  # fmt: skip
 
 
@@ -37,6 +42,28 @@ def report_folder(folder: Path) -> Path:
     except OSError as problem:
         refuse(f"the report cannot be written to {folder}: {problem.strerror}; --report-dir names another place")
     return folder
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a report folder to this run, since two would mix their records; what a killed run held is free again."""
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            yield
+    except Timeout:
+        refuse(f"another `adjudge check` is writing to {folder}: wait for its end, or give another --report-dir")
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Write to a report folder; where that has become impossible, the run ends with one sentence."""
+    try:
+        yield
+    except OSError as problem:
+        refuse(
+            f"no more can be written to {folder}: {problem.strerror or problem}; what is there can be read, "
+            "and --report-dir names another place"
+        )
 
 
 def history_folder(ctx: click.Context) -> None:
@@ -88,7 +115,7 @@ def write_reports(folder: Path, summary: Summary, strict: bool) -> list[str]:
     before, notes = previous_run(folder, summary)
     write_report(folder, make_report(summary, strict=strict))
     page = conformance_page([Run(summary, strict, before, notes, folder)])
-    (folder / PAGE).write_text(page, "utf-8")
+    write_text(folder / PAGE, page)
     return write_for_ci(folder, summary, strict=strict)
 
 

@@ -26,6 +26,9 @@ def ledger_list(backend: str, path: str | None) -> int:
         here = "" if e.applies(current) else f" (not {current})"
         what = f"{e.id}: {', '.join(e.ops)} is {' or '.join(e.verdicts)} in the {' or '.join(e.where)}"
         click.echo(f"{what}, {e.versions or 'all versions'}{here}: {e.reason}")
+    for lacking in known.lacking:
+        here = "" if lacking.applies(current) else f" (not {current})"
+        click.echo(f"{lacking.id}: no support for {lacking}, {lacking.versions or 'all versions'}{here}")
     for d in known.divergences:
         here = "" if d.applies(current) else f" (not {current})"
         aspects = " or ".join(sorted({aspect for mark in d.when for aspect in mark.aspects}))
@@ -50,11 +53,16 @@ def ledger_check(backend: str, path: str | None) -> int:
     known = ledger_of(path, judged.name)
     examiner = Examiner(Settings(backend, legs=("balls",), ledger=path))
     records = {record.id: record for record in outcomes.ledger(examiner)}
-    if not records:
+    lacking = [e for e in known.lacking if e.applies(examiner.version)]
+    if not records and not lacking:
         refuse(f"no ledger entry of backend {judged.name} applies to its version {examiner.version}")
     every: list[Entry | KnownDivergence] = [*known.entries, *known.divergences]
     for e in every:
         why = f"it is about {e.versions}, and this is {examiner.version}"
         skipped = LedgerRecord(id=e.id, op="", state="not judged", reason=e.reason, observed=why)
         click.echo(ledger_sentence(records.get(e.id, skipped)))
+    for entry in known.lacking:
+        absent = "still not supported" if entry.missing(judged) else "not asked"
+        absent = absent if entry in lacking else f"not about {examiner.version}"
+        click.echo(ledger_sentence(records[entry.id]) if entry.id in records else f"{entry.id} {absent} ({entry})")
     return FAILED if any(r.state in ("no longer fails", "fails otherwise") for r in records.values()) else PASSED

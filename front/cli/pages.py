@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from adjudge.records.places import HISTORY, PREVIOUS
+from adjudge.records.text import write_text
 
 from .command import FAILED, PASSED, REPORT_DIR, refuse
 
@@ -53,7 +54,7 @@ def _page(folder: Path, name: str, made: Callable[[], str]) -> None:
         refuse(str(problem))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, "utf-8")
+        write_text(folder / name, text)
     except OSError as problem:
         refuse(f"the page cannot be written to {folder}: {problem.strerror}; -o names another place")
     click.echo(f"page: {folder / name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -17,8 +18,7 @@ from adjudge.reports.terminal import Terminal, make_console
 from adjudge.suite import run as suite
 from adjudge.suite.settings import Settings
 
-from .command import refuse
-from .folders import add_to_history, save_failure, set_previous_aside, write_reports
+from .folders import add_to_history, held, save_failure, set_previous_aside, write_reports, writing
 
 __all__ = ["judge_all"]
 
@@ -27,6 +27,13 @@ def judge_all(
     settings: Settings, loaded: tuple[Backend, Limits], folder: Path | None, past: Path, strict: bool, verbosity: int
 ) -> int:
     """Run, record, report, and add to the history; the status."""
+    with nullcontext() if folder is None else held(folder):
+        return _judge_all(settings, loaded, folder, past, strict, verbosity)
+
+
+def _judge_all(
+    settings: Settings, loaded: tuple[Backend, Limits], folder: Path | None, past: Path, strict: bool, verbosity: int
+) -> int:
     judged = loaded[0]
     summary, began = Summary(), time.monotonic()
     if folder is not None:
@@ -36,12 +43,13 @@ def judge_all(
     notes: list[str] = []
 
     def emit(record: Record) -> None:
-        if folder is not None and isinstance(record, (FailureRecord, DisagreementRecord)):
-            note = save_failure(record, judged, folder)
-            if note and note not in notes:
-                notes.append(note)
-        if records is not None:
-            records.append(record)
+        if folder is not None and records is not None:
+            with writing(folder):
+                if isinstance(record, (FailureRecord, DisagreementRecord)):
+                    note = save_failure(record, judged, folder)
+                    if note and note not in notes:
+                        notes.append(note)
+                records.append(record)
         summary.add(record)
         terminal.record(record)
 
@@ -57,7 +65,10 @@ def judge_all(
     finally:
         if records is not None:
             records.close()
-    annotations = write_reports(folder, summary, strict) if folder is not None else []
+    annotations: list[str] = []
+    if folder is not None:
+        with writing(folder):
+            annotations = write_reports(folder, summary, strict)
     if folder is not None and summary.header.run:
         notes += add_to_history(past, CheckLine.of(summary))
     terminal.close(strict=strict, folder=folder)
@@ -66,5 +77,5 @@ def judge_all(
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if gone:
-        refuse(gone)
+        click.echo(f"adjudge: {gone}", err=True)
     return summary.status(strict)

@@ -19,6 +19,7 @@ from adjudge.records.ledger import Ledger, LedgerError, shipped_ledger
 from adjudge.records.models import OutcomeRecord, finding_fields
 from adjudge.records.script_case import script_text
 from adjudge.records.sentences import failure_sentence
+from adjudge.records.text import visible
 from adjudge.reports.script import script
 from adjudge.reports.terminal import make_console, witness_table
 from adjudge.suite.examiner import witnesses
@@ -41,6 +42,8 @@ def find_cases(name: str, folder: Path) -> list[Case | ScriptCase]:
         ledgers = {backend: shipped_ledger(backend) for backend in SHIPPED}
     except (ProgramError, LedgerError) as problem:
         refuse(str(problem))
+    except OSError as problem:
+        refuse(f"there is no case {name!r}: {problem.strerror}")
     stored = {case.id: case for backend, ledger in ledgers.items() for case in _ledger_cases(backend, ledger)}
     if case := stored.get(name):
         return [case]
@@ -55,16 +58,21 @@ def _ledger_cases(backend: str, ledger: Ledger) -> Iterator[Case | ScriptCase]:
     """The cases of a backend's ledger."""
     for e in ledger.entries:
         yield Case(
-            id=e.id, backend=backend, spec=backend, verdict=e.verdict, mode=e.mode, blamed=e.op, where=e.where[0],
+            id=e.id, backend=backend, verdict=e.verdict, mode=e.mode, blamed=e.op, where=e.where[0],
             reason=e.reason, question=e.question,
         )  # fmt: skip
     for d in ledger.divergences:
-        yield ScriptCase(id=d.id, backend=backend, spec=backend, verdict="contract", reason=d.reason, lines=d.snippet)
+        yield ScriptCase(id=d.id, backend=backend, verdict="contract", reason=d.reason, lines=d.snippet)
 
 
 def _asked(case: Case | ScriptCase, spec: str | None) -> Backend:
     """The backend that a case is put to."""
-    judged = backend_of(spec or case.spec or case.backend)
+    if spec is None and case.backend not in SHIPPED:
+        refuse(
+            f"case {case.id} is about the backend {case.backend!r}, which does not ship with adjudge: "
+            "say --backend module, module:attribute or path.py"
+        )
+    judged = backend_of(spec or case.backend)
     if isinstance(case, ScriptCase):
         if judged.tensors is None:
             refuse(f"backend {judged.name} has no tensors of the kind that case {case.id} is about")
@@ -107,8 +115,8 @@ def _script_replayed(case: ScriptCase, judged: Backend) -> tuple[int, str, Scrip
     if divergence is None:
         agrees = f"the reference agrees (it was {case.verdict})"
         return PASSED, f"{case.id} no longer fails with {_version(judged)}: {agrees}", case
-    now = ScriptCase.of(divergence, judged.name, judged.versions(), id=case.id, spec=case.spec)
-    return FAILED, f"{case.id} still fails: {judged.name}: {divergence.verdict}: {divergence.reason}", now
+    now = ScriptCase.of(divergence, judged.name, judged.versions(), id=case.id)
+    return FAILED, f"{case.id} still fails: {judged.name}: {now.verdict}: {now.reason}", now
 
 
 def _version(judged: Backend) -> str:
@@ -128,7 +136,7 @@ def replay_case(case: Case | ScriptCase, spec: str | None, as_script: bool, many
         click.echo(_script_or_refusal(case, judged), nl=False)
         return PASSED
     again = _script_replayed(case, judged) if isinstance(case, ScriptCase) else _replayed(case, judged)
-    click.echo(again[1])
+    click.echo(visible(again[1]))
     return again[0]
 
 
@@ -137,18 +145,18 @@ def explain_case(case: Case | ScriptCase, spec: str | None) -> int:
     judged, console = _asked(case, spec), make_console()
     if isinstance(case, ScriptCase):
         status, sentence, now = _script_replayed(case, judged)
-        console.print(sentence)
+        console.print(visible(sentence))
         console.print("\n" + "\n".join(now.lines) + "\n", soft_wrap=True)
         console.print(f"{judged.name} stands against the reference; no other leg has tensors of this kind.")
         console.print(f"\nAs a script:\n\n{_script_or_refusal(now, judged)}", soft_wrap=True)
         return status
     status, sentence, judgement = _replayed(case, judged)
-    console.print(sentence)
+    console.print(visible(sentence))
     console.print(f"\n{case.question.program}\n", soft_wrap=True)
     console.print(witness_table(map(WitnessRecord.of, witnesses(judgement, judged))))
     if status == FAILED:
         blamed = blame(judgement, judged)
-        console.print(f"\nTo blame: {blamed.op} ({blamed.note}).")
+        console.print(f"\nTo blame: {blamed.op} ({visible(blamed.note)}).")
         if blamed.alone is not None and len(case.question.program.steps) > 1:
             console.print(f"\nThat step alone:\n{blamed.alone.program}", soft_wrap=True)
     if judged.language.vjp:

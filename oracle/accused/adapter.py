@@ -51,7 +51,9 @@ def _rules(floats: Sequence[str]) -> dict[str, tuple[str, Callable[[Any], bool]]
 
     def roundoffs(table: Any) -> bool:
         return (
-            isinstance(table, Mapping) and set(table) <= set(floats) and all(type(u) is float and u > 0 for u in table.values())
+            isinstance(table, Mapping)
+            and set(table) <= set(floats)
+            and all(isinstance(u, float) and 0 < u < 0.5 for u in table.values())
         )
 
     a_function = "a function", callable
@@ -64,7 +66,7 @@ def _rules(floats: Sequence[str]) -> dict[str, tuple[str, Callable[[Any], bool]]
         "jvp": ("a function", lambda x: x is None or callable(x)),
         "hvp": ("a function, or a dict of functions", lambda x: isinstance(x, Mapping) and all(map(callable, x.values()))),
         "dtypes": (f"a tuple of float dtypes ({', '.join(floats)})", some_floats),
-        "unit_roundoff": ("a dict of float dtypes to numbers", roundoffs),
+        "unit_roundoff": ("a dict of float dtypes to numbers between 0 and 1/2", roundoffs),
         "flushes_subnormals": ("true or false", lambda x: isinstance(x, bool)),
         "numpy_dtypes": ("true or false", lambda x: isinstance(x, bool)),
         "language": ("a Language", lambda x: hasattr(x, "spelling")),

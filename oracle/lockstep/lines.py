@@ -6,6 +6,8 @@ import ast
 from functools import cache
 from types import CodeType
 
+from .grammar import ARRAYS, TENSORS, statement_of
+
 __all__ = [
     "ACTS",
     "ARRAYS",
@@ -21,31 +23,21 @@ __all__ = [
     "target",
 ]
 
-#: Names of tensors and of arrays in a script.
-TENSORS, ARRAYS = "abcdef", "pq"
 #: The acts of a line: bind a name, update a tensor in place, write into an array or a tensor's data, differentiate, null a
 #: gradient, forget a name, or tell something (bind ``answer``).
 BIND, UPDATE, WRITE, BACKWARD, NULL, FORGET, TELL = ACTS = ("bind", "update", "write", "backward", "null", "forget", "tell")
 
 
 @cache
-def _parsed(line: str) -> ast.stmt:
-    statements = ast.parse(line).body
-    if len(statements) != 1:
-        raise SyntaxError(f"{line!r} is not a single statement")
-    return statements[0]
-
-
-@cache
 def compiled(line: str) -> CodeType:
-    """A line as code."""
-    return compile(line, "<script>", "exec")
+    """A line as code, made from what the grammar has taken; anything else is a `LineError`."""
+    return compile(ast.Module([statement_of(line)], []), "<script>", "exec")
 
 
 @cache
 def names_in(line: str) -> tuple[frozenset[str], frozenset[str]]:
     """The names that a line reads or updates, and those that it binds."""
-    statement = _parsed(line)
+    statement = statement_of(line)
     names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
     if isinstance(statement, ast.AugAssign):
         return frozenset(n.id for n in names), frozenset()
@@ -62,7 +54,7 @@ def act(line: str) -> str:
     >>> [act(line) for line in ("a = lib.ones(2)", "a[0] *= 2.0", "a.data -= 1.0", "a.backward()", "np.add(a, 1, out=a)")]
     ['bind', 'update', 'write', 'backward', 'update']
     """
-    statement = _parsed(line)
+    statement = statement_of(line)
     if isinstance(statement, ast.Delete):
         return FORGET
     if isinstance(statement, ast.Expr):
@@ -85,7 +77,7 @@ def target(line: str) -> str:
     >>> target("np.add(b, 1, out=a)"), target("b[0] = a")
     ('a', 'b')
     """
-    statement = _parsed(line)
+    statement = statement_of(line)
     out = [k.value for node in ast.walk(statement) if isinstance(node, ast.Call) for k in node.keywords if k.arg == "out"]
     first: ast.AST = out[0] if out else statement
     while not isinstance(first, ast.Name):

@@ -49,7 +49,7 @@ from ..numbers import (
     where,
     wins,
 )  # fmt: skip
-from .op import OPS, elementwise, op, unbroadcast
+from .op import OPS, elements, elementwise, op, unbroadcast
 
 # fmt: off
 
@@ -279,17 +279,23 @@ def _others(k: int, operands: tuple[Any, ...]) -> Any:
     return reduce(lambda a, b: a * b, (x for j, x in enumerate(operands) if j != k), 1)
 
 
+def _sequence_room(*shapes: tuple[int, ...]) -> int:
+    return len(shapes) * elements(np.broadcast_shapes(*shapes))
+
+
 op(
     "add_sequence",
     lambda *xs: reduce(lambda a, b: a + b, xs),
     lambda k, g, y, *xs: unbroadcast(g, np.shape(xs[k])),
     variadic=True,
+    room=_sequence_room,
 )
 op(
     "multiply_sequence",
     lambda *xs: reduce(lambda a, b: a * b, xs),
     lambda k, g, y, *xs: unbroadcast(g * _others(k, xs), np.shape(xs[k])),
     variadic=True,
+    room=_sequence_room,
     textbook=(lambda k, g, y, *xs: unbroadcast(g * y / xs[k], np.shape(xs[k])),),
 )
 

@@ -11,10 +11,13 @@ import numpy as np
 from .. import numbers as s
 from ..dtypes import is_float
 from ..program import Program, Step
-from .op import Op, unbroadcast
+from .op import Op, elements, unbroadcast
 from .tables import OPS
 
-__all__ = ["UnknownOp", "as_numpy", "backward", "forward", "step_forward", "step_pull"]
+__all__ = ["MOST", "UnknownOp", "as_numpy", "backward", "check_sizes", "forward", "step_forward", "step_pull"]
+
+#: The most elements of all values of a program from a file, and its most steps.
+MOST, MOST_STEPS = 100_000, 1_000
 
 
 class UnknownOp(KeyError):
@@ -30,6 +33,32 @@ def find(name: str) -> Op:
         return OPS[name]
     except KeyError:
         raise UnknownOp(name) from None
+
+
+def check_sizes(program: Program) -> np.ndarray:
+    """The value that NumPy gives to a program from a file, of which nothing is known.
+
+    Raises
+    ------
+    UnknownOp, ValueError, TypeError, IndexError, ArithmeticError
+        If an op or a parameter is unknown, NumPy refuses a step, or the program would need more than `MOST` elements: that is
+        seen before they are made.
+    """
+    if len(program.steps) > MOST_STEPS:
+        raise ValueError(f"it has {len(program.steps)} steps, and a program from a file may have {MOST_STEPS}")
+    total = sum(elements(i.data.shape) for i in program.inputs)
+
+    def check(step: Step, operands: Sequence[Any]) -> None:
+        nonlocal total
+        op = find(step.op)
+        for name in step.params:
+            if name not in op.parameters:
+                raise TypeError(f"{step.op} has no parameter {name!r}")
+        total += op.needs([np.shape(x) for x in operands], step.params)
+        if total > MOST:
+            raise ValueError(f"it needs {total} elements by step {step.op!r}, and a program from a file may have {MOST}")
+
+    return as_numpy(program, check)
 
 
 def _ufunc_parts(step: Step) -> tuple[dict[str, Any], Any, str | None]:
@@ -86,9 +115,14 @@ def _array(x: Any) -> Any:
     return s.boxed(x) if not np.isscalar(x) and not isinstance(x, np.generic) else np.asarray(x)
 
 
+#: ``(step, operands) -> None``: called before a step is run; it may refuse by an exception.
+Check = Callable[[Step, Sequence[Any]], None]
+
+
 def forward(
-    program: Program, inputs: Sequence[Any], after: Callable[[Any], Any] | None = None, textbook: bool = False
-) -> list[Any]:
+    program: Program, inputs: Sequence[Any], after: Callable[[Any], Any] | None = None, textbook: bool = False,
+    before: Check | None = None,
+) -> list[Any]:  # fmt: skip
     """All values of a program, the inputs first.
 
     Parameters
@@ -100,11 +134,14 @@ def forward(
         Applied to each step's result: an error that a model of computation adds.
     textbook : bool
         Use the formulas that libraries commonly use.
+    before : Check, optional
     """
     values, branches = [_array(x) if s.is_object(x) else x for x in inputs], s.current_branches()
     for number, step in enumerate(program.steps):
         branches.at((number, "value"))  # so that comparisons are recognised at another precision
         operands = [values[a] for a in step.args]
+        if before is not None:
+            before(step, operands)
         value = step_forward(step, operands, textbook)
         if textbook and s.arithmetic().series:
             value = _textbook_slopes(step, value, operands)
@@ -150,7 +187,7 @@ def _textbook_slopes(step: Step, value: Any, operands: Sequence[Any]) -> Any:
 Pullback = Callable[[int, int, Any], Any]
 
 
-def as_numpy(program: Program) -> np.ndarray:
+def as_numpy(program: Program, before: Check | None = None) -> np.ndarray:
     """The value that NumPy itself gives, in its dtype; numbers are handed over as numbers, whose dtype yields.
 
     NumPy's own functions do not take bfloat16 everywhere: there it computes in float32, and the value is rounded.
@@ -159,9 +196,9 @@ def as_numpy(program: Program) -> np.ndarray:
     coarse = any(i.data.dtype.name == "bfloat16" for i in program.inputs)
     with np.errstate(all="ignore"):
         if not coarse:
-            return np.asarray(forward(program, inputs)[-1])
+            return np.asarray(forward(program, inputs, before=before)[-1])
         wide = [x.astype(np.float32) if isinstance(x, np.ndarray) and is_float(x.dtype) else x for x in inputs]
-        value = np.asarray(forward(program, wide)[-1])
+        value = np.asarray(forward(program, wide, before=before)[-1])
     return value.astype(program.working_dtype) if value.dtype == np.float32 else value
 
 

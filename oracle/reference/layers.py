@@ -15,7 +15,7 @@ from ..numbers import add_reduce, boxed, cosh, is_object, lift, matmul, order_fr
 from ..program import as_tuple
 from .activations import sigmoid
 from .elementwise import sq
-from .op import OPS, op
+from .op import OPS, elements, op
 from .shaping import scatter
 
 Setting = int | Sequence[int]
@@ -208,7 +208,14 @@ def _filter_rule(g: Any, y: Any, x: Any, w: Any, stride: Setting, padding: Setti
     return reduce(operator.add, (matmul(at.rows(g[run]), at.columns(x[run]).T) for run in at.runs(x))).reshape(w.shape)
 
 
-op("conv_nd", conv_nd, _image_rule, _filter_rule)
+def _convolution_room(
+    x: tuple[int, ...], w: tuple[int, ...], stride: Setting, padding: Setting = 0, dilation: Setting = 1
+) -> int:
+    around = 2 * max(np.atleast_1d(padding).tolist())
+    return elements(w) * elements([*x[:1], *(n + around for n in x[2:])])
+
+
+op("conv_nd", conv_nd, _image_rule, _filter_rule, room=_convolution_room)
 
 # -- pooling -------------------------------------------------------------------------------------------------------------------
 
@@ -246,7 +253,7 @@ def _pool_rule(g: Any, y: Any, x: Any, pool: Sequence[int], stride: Setting) -> 
     return scatter(g, x.shape, places[winner(x.reshape(-1)[places], (1,))])
 
 
-op("max_pool", max_pool, _pool_rule)
+op("max_pool", max_pool, _pool_rule, room=lambda x, pool, stride: elements(x) * elements(pool))
 
 # -- normalisation -------------------------------------------------------------------------------------------------------------
 
@@ -398,4 +405,5 @@ op(
     variadic=True,
     textbook=(partial(_gru_rule, textbook=True),),
     textbook_value=partial(gru, textbook=True),
+    room=lambda X, *beside, **params: elements(X) * elements(beside[0]) + elements(X[:2]) * elements(beside[1]),
 )

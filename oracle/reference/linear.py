@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
 
 from ..numbers import boxed, einsum, is_object, lift, matmul
-from .op import op, unbroadcast
+from .op import elements, op, unbroadcast
 
 # -- matmul: vectors are matrices with an axis of one --------------------------------------------------------------------------
 
@@ -52,7 +53,17 @@ def _side_by_side(stack: Any) -> Any:
     return wide.reshape(len(wide), math.prod(wide.shape[1:]))
 
 
-op("matmul", matmul, _matmul_first, _matmul_second)
+def _products(x: tuple[int, ...], z: tuple[int, ...]) -> int:
+    """How many products of numbers a product of two arrays has."""
+    first, second = (x if len(x) > 1 else (1, *x)), (z if len(z) > 1 else (*z, 1))
+    return elements(np.broadcast_shapes(first[:-2], second[:-2])) * elements(first[-2:]) * elements(second[-1:])
+
+
+def _matmul_room(x: tuple[int, ...], z: tuple[int, ...], turned: int | None = None) -> int:
+    return _products(x, z)
+
+
+op("matmul", matmul, _matmul_first, _matmul_second, room=_matmul_room)
 
 
 def _chain(*xs: Any) -> Any:
@@ -71,7 +82,15 @@ def _chain_rule(k: int, g: Any, y: Any, *xs: Any) -> Any:
     return g
 
 
-op("multi_matmul", _chain, _chain_rule, variadic=True)
+def _chain_room(*shapes: tuple[int, ...]) -> int:
+    total, first = 0, shapes[0]
+    for second in shapes[1:]:
+        total += _products(first, second)
+        first = (*first[:-1], *second[1:])
+    return total
+
+
+op("multi_matmul", _chain, _chain_rule, variadic=True, room=_chain_room)
 
 # -- einsum: the cotangent takes the operand's place ---------------------------------------------------------------------------
 
@@ -156,4 +175,14 @@ def _on_diagonal(pulled: Any, term: str, shape: tuple[int, ...]) -> Any:
     return boxed(out) if out.dtype == object else out
 
 
-op("einsum", _einsum, _einsum_rule, variadic=True)
+def _einsum_room(*shapes: tuple[int, ...], subscripts: str) -> int:
+    if not re.fullmatch(r"[a-zA-Z., ]*(->[a-zA-Z. ]*)?", subscripts) or subscripts.count(",") + 1 != len(shapes):
+        raise ValueError(f"einsum: {subscripts!r} are no subscripts for {len(shapes)} operands")
+    lengths: dict[str, int] = {}
+    for term, shape in zip(explicit(subscripts, shapes)[0], shapes, strict=True):
+        for label, n in zip(term, shape, strict=True):
+            lengths[label] = max(n, lengths.get(label, 0))
+    return elements(list(lengths.values()))
+
+
+op("einsum", _einsum, _einsum_rule, variadic=True, room=_einsum_room)

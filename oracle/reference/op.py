@@ -5,15 +5,18 @@ Everything else interprets this table: the certificate, the allowance, the mirro
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .. import numbers as s
 
-__all__ = ["OPS", "Op", "elementwise", "op"]
+__all__ = ["OPS", "Op", "elements", "elementwise", "op"]
 
 #: Every op of the reference by name.
 OPS: dict[str, Op] = {}
@@ -43,6 +46,9 @@ class Op:
         The op broadcasts, and its rules give arrays of the value's shape; gradients are summed back to the operand's shape.
     textbook_value : callable, optional
         The same for the value: the formula that libraries commonly use in place of `forward`, where it loses digits.
+    room : callable, optional
+        ``room(*shapes, **params)`` bounds how many elements, or products, are made on the way to the value. Left
+        out where these are the operands' own, or for an elementwise op those that they broadcast to.
     """
 
     name: str
@@ -52,6 +58,7 @@ class Op:
     textbook: tuple[Rule | None, ...] | None = None
     elementwise: bool = False
     textbook_value: Rule | None = None
+    room: Callable[..., int] | None = None
 
     def pull(self, k: int, g: Any, y: Any, operands: Sequence[Any], params: Mapping[str, Any], textbook: bool = False) -> Any:
         """The cotangent of operand `k`, in its shape."""
@@ -71,6 +78,35 @@ class Op:
     def differentiable(self, k: int) -> bool:
         """Whether operand `k` can have a gradient."""
         return self.variadic or (k < len(self.rules) and self.rules[k] is not None)
+
+    @cached_property
+    def parameters(self) -> frozenset[str]:
+        """The names of its parameters."""
+        every = inspect.signature(self.forward).parameters.values()
+        operands = [p for p in every if p.kind is p.POSITIONAL_OR_KEYWORD]
+        own = [p for p in every if p.kind is p.KEYWORD_ONLY] + operands[len(operands) if self.variadic else len(self.rules) :]
+        return frozenset(p.name for p in own) | (UFUNC if self.elementwise else frozenset())
+
+    def needs(self, shapes: Sequence[tuple[int, ...]], params: Mapping[str, Any]) -> int:
+        """How many elements, or products, are made on the way to the value, at most."""
+        if self.room is not None:
+            return self.room(*shapes, **params)
+        return elements(np.broadcast_shapes(*shapes)) if self.elementwise else sum(map(elements, shapes))
+
+
+#: The parameters that NumPy's universal functions take.
+UFUNC = frozenset({"where", "dtype"})
+
+
+def elements(shape: Sequence[int]) -> int:
+    """How many elements an array of a shape has; an axis of none counts as one, since a reduction may leave the others.
+
+    Examples
+    --------
+    >>> elements((2, 0, 3))
+    6
+    """
+    return math.prod(max(n, 1) for n in shape)
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..numbers import add_reduce, boxed, is_object, lift, normalise_axes
 from ..program import as_tuple, decode_index
-from .op import op, unbroadcast
+from .op import elements, op, unbroadcast
 
 # -- one operand: the cotangent is moved back ----------------------------------------------------------------------------------
 
@@ -44,7 +44,8 @@ op("moveaxis", lambda x, source, destination: np.moveaxis(x, as_tuple(source), a
 op("swapaxes", lambda x, axis1, axis2: np.swapaxes(x, axis1, axis2),
    lambda g, y, x, axis1, axis2: np.swapaxes(g, axis1, axis2))  # fmt: skip
 op("broadcast_to", lambda x, shape: np.broadcast_to(x, as_tuple(shape), subok=True),
-   lambda g, y, x, shape: unbroadcast(g, x.shape))  # fmt: skip
+   lambda g, y, x, shape: unbroadcast(g, x.shape),
+   room=lambda x, shape: elements(np.atleast_1d(shape).tolist()))  # fmt: skip
 op("roll", lambda x, shift, axis=None: np.roll(x, as_tuple(shift), as_tuple(axis)),
    lambda g, y, x, shift, axis=None: np.roll(g, _negated(shift), as_tuple(axis)))  # fmt: skip
 
@@ -64,7 +65,8 @@ def _repeat_rule(g: Any, y: Any, x: Any, repeats: Any, axis: int | None = None) 
     return out.reshape(x.shape) if axis is None else np.moveaxis(out, 0, axis)
 
 
-op("repeat", lambda x, repeats, axis=None: np.repeat(x, as_tuple(repeats), axis), _repeat_rule)
+op("repeat", lambda x, repeats, axis=None: np.repeat(x, as_tuple(repeats), axis), _repeat_rule,
+   room=lambda x, repeats, axis=None: elements(x) * max(1, *np.atleast_1d(repeats).tolist()))  # fmt: skip
 
 # -- several operands ----------------------------------------------------------------------------------------------------------
 
@@ -114,7 +116,13 @@ def scatter(g: Any, shape: tuple[int, ...], where: np.ndarray) -> Any:
     return flat.reshape(shape)
 
 
-op("getitem", _take, lambda g, y, x, index: scatter(g, x.shape, positions(x.shape, index)))
+def _reached(x: tuple[int, ...], *value: tuple[int, ...], index: Any) -> int:
+    """How many elements an index reaches at most: each element of its arrays may meet every axis that they leave out."""
+    arrays = [part.shape for part in decode_index(index) if isinstance(part, np.ndarray) and part.dtype != bool]
+    return elements(x) * elements(np.broadcast_shapes(*arrays)) + sum(map(elements, value))
+
+
+op("getitem", _take, lambda g, y, x, index: scatter(g, x.shape, positions(x.shape, index)), room=_reached)
 
 
 def _written(shape: tuple[int, ...], value_shape: tuple[int, ...], index: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -147,6 +155,6 @@ def _assigned_rule(g: Any, y: Any, x: Any, value: Any, index: Any) -> Any:
     return scatter(g.reshape(-1)[where], value.shape, source)
 
 
-op("setitem", _setitem, _setitem_rule, _assigned_rule)
+op("setitem", _setitem, _setitem_rule, _assigned_rule, room=_reached)
 
 __all__ = ["normalise_axes", "positions", "scatter"]

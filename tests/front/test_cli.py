@@ -67,6 +67,11 @@ def tanh(x):
     return np.tanh(x), lambda g: [factor * g / np.cosh(x) ** 2]
 """
 LEDGER = """
+[[unsupported]]
+id = "reverse-mode-only"
+op = "*"
+mode = ["jvp", "hvp"]
+
 [[entry]]
 id = "tanh-half-more"
 op = "tanh"
@@ -140,12 +145,13 @@ def refused(result: Result, sentence: str, status: int = 2) -> None:
         ("replay 0123", "there is no case '0123' in adjudge-report/cases or in a shipped ledger"),
         ("replay all", "there are no cases in adjudge-report/cases"),
         ("replay all --script", "--script prints one case, and all are many"),
-        ("replay square.json", "backend own has no op 'square', which case square uses"),
+        ("replay square.json", "case square is about the backend 'own', which does not ship with adjudge: say --backend"),
+        ("replay square.json --backend own.py", "backend own has no op 'square', which case square uses"),
         ("replay square.json --backend mirorr", "did you mean 'mirror'?"),
         ("replay square.json --backend mirror --script", "backend mirror does not say how its programs are written (language)"),
         ("explain all", "explain takes one case"),
         ("ledger list own.py --ledger none.toml", "ledger none.toml cannot be read"),
-        ("ledger check mirror", "no ledger entry of backend mirror applies"),
+        ("ledger check own.py", "no ledger entry of backend own applies"),
     ],
 )
 def test_a_wrong_input_is_one_sentence(run: Run, args: str, sentence: str) -> None:
@@ -153,7 +159,7 @@ def test_a_wrong_input_is_one_sentence(run: Run, args: str, sentence: str) -> No
     Path("bad.json").write_text("{")
     Path("lacking.json").write_text("{}")
     squared = as_question(Program.of([np.array(2.0)], [("square", [0])]))
-    save_case(Path(), Case(id="square", backend="own", question=squared, verdict="wrong", spec="own.py"), None)
+    save_case(Path(), Case(id="square", backend="own", question=squared, verdict="wrong"), None)
     refused(run(*args.split()), sentence)
 
 
@@ -194,30 +200,31 @@ def test_a_fault_is_reported_kept_replayed_explained_and_seen_to_be_mended(run: 
     assert {r["op"]: r["state"] for r in tree["ops"]} == {"tanh": "new", "exp": "correct"}
     (failure,) = tree["failures"]
     name = failure["case"]
-    assert f"adjudge replay {name}" in result.stdout
+    assert f"adjudge replay {name} --backend own.py" in result.stdout
     assert "= tanh(a)" in "\n".join(failure["program"])
 
-    again = run("replay", name)
+    refused(run("replay", name), f"case {name} is about the backend 'own', which does not ship with adjudge")
+    again = run("replay", name, "--backend", "own.py")
     assert (again.exit_code, again.stderr) == (1, "")
     assert again.stdout.startswith(f"{name} still fails: own tanh")
-    assert run("replay", f"adjudge-report/cases/{name}.json").exit_code == 1
-    assert run("replay", "all", "--for-bisect").exit_code == 1
+    assert run("replay", f"adjudge-report/cases/{name}.json", "--backend", "own.py").exit_code == 1
+    assert run("replay", "all", "--for-bisect", "--backend", "own.py").exit_code == 1
 
-    explained = run("explain", name)
+    explained = run("explain", name, "--backend", "own.py")
     assert explained.exit_code == 1
     for words in ("balls ", "series ", "own ", "disagrees", "To blame: tanh", "import planted_library"):
         assert words in explained.stdout
 
-    printed = run("replay", name, "--script")
+    printed = run("replay", name, "--script", "--backend", "own.py")
     assert (printed.exit_code, printed.stdout) == (0, Path(f"adjudge-report/cases/{name}.py").read_text())
     assert subprocess.run([sys.executable, "-c", printed.stdout], check=False, capture_output=True).returncode == 1
 
     Path("mended").touch()
     assert subprocess.run([sys.executable, "-c", printed.stdout], check=False, capture_output=True).returncode == 0
-    mended = run("replay", "all")
+    mended = run("replay", "all", "--backend", "own.py")
     assert mended.exit_code == 0
     assert f"{name} no longer fails with adjudge {version('adjudge')}: within the allowance (it was wrong)" in mended.stdout
-    assert "no longer fails" in run("explain", name).stdout
+    assert "no longer fails" in run("explain", name, "--backend", "own.py").stdout
     assert run("check", "own.py", "--op", "tanh", "--op", "exp", *FAST).exit_code == 0
 
 
@@ -333,7 +340,7 @@ def test_a_defect_of_adjudge_is_no_verdict_on_the_backend(run: Run, monkeypatch:
 @pytest.mark.parametrize("args", ["replay square.json", "replay none.json", "replay square.json --backend nowhere.py"])
 def test_what_cannot_be_judged_is_skipped_in_a_bisection(run: Run, args: str) -> None:
     squared = as_question(Program.of([np.array(2.0)], [("square", [0])]))
-    save_case(Path(), Case(id="square", backend="own", question=squared, verdict="wrong", spec="own.py"), None)
+    save_case(Path(), Case(id="square", backend="own", question=squared, verdict="wrong"), None)
     refused(run(*args.split(), "--for-bisect"), "", status=125)
 
 

@@ -17,7 +17,7 @@ OWN = {"base": "`Tensor.base` is the tensor that a view shows, as `numpy.ndarray
 #: Where the record of runs is made, shown, and asked for.
 RECORD_OF_RUNS = (
     "records/__init__.py", "records/history.py", "records/places.py", "reports/dashboard.py", "front/cli/", "tests/records/",
-    "tests/reports/", "tests/bench/", "tests/house/test_names.py",
+    "tests/reports/", "tests/bench/", "tests/house/test_names.py", "tests/front/test_status.py",
 )  # fmt: skip
 
 

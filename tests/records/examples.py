@@ -18,6 +18,11 @@ def record(**fields: Any) -> Any:
     return parse_record(json.dumps(to_json(fields)))
 
 
+def ends(*ops: str, dtype: str = "float64") -> list[Any]:
+    """The ends of the tasks about some ops."""
+    return [record(kind="task", op=op, dtype=dtype, ended=True) for op in ops]
+
+
 def changed(record: Any, **fields: Any) -> Any:
     """The same record with other fields."""
     return parse_record(to_line(record.model_copy(update=fields)))

@@ -29,9 +29,10 @@ from adjudge.reports.schemas import generated, published
 from adjudge.reports.script import script
 from adjudge.reports.terminal import Terminal, make_console
 
-from .examples import changed, record
+from .examples import changed, ends, record
 
 HEADER = record(kind="run", what="check", schema_version=2, run="r", backend="toy", versions={"toy": "1"}, ops=["exp", "log"])
+ENDS = ends("exp", "log")
 END, STOPPED = record(kind="end", seconds=1.0), record(kind="end", seconds=1.0, interrupted=True)
 CORRECT = record(
     kind="outcome", op="exp", dtype="float64", verdict="correct", worst_ulp=0.5, legs={"balls": "agrees"},
@@ -45,6 +46,7 @@ NEW = record(kind="outcome", **FAULT)
 KNOWN, LOSSY = changed(NEW, known="exp-1"), changed(NEW, verdict="lossy")
 UNDECIDED = record(kind="outcome", op="exp", verdict="undecided", reason="ill-conditioned: so wide")
 UNSUPPORTED = record(kind="outcome", op="log", verdict="unsupported", reason="toy has no log")
+DONE = [UNSUPPORTED, *ENDS, END]
 ASKED = as_question(Program.of([np.array([0.1, 2.0])], [("exp", [0])]))
 CASE_TREE = {
     "kind": "program", "schema_version": 2, "id": "c1", "backend": "toy", "verdict": "wrong", "question": ASKED.to_json(),
@@ -76,10 +78,10 @@ def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
 
 TIMED = {"backend": "toy", "versions": {"toy": "1"}, "op": "matmul", "case": "8 @ 8", "layout": "C", "dtype": "float64"}
 EVERY_KIND = [
-    HEADER, CORRECT, NEW, FAILURE, DISAGREEMENT, entry("fails otherwise"), END,
+    HEADER, CORRECT, NEW, FAILURE, DISAGREEMENT, entry("fails otherwise"), ENDS[0], END,
     record(kind="failure", op="semantics_view", verdict="contract", where="grad", case={
         "kind": "script", "schema_version": 2, "id": "s1", "backend": "toy", "verdict": "contract",
-        "lines": ["a = lib.ones(2)"], "expected": {"a": None},
+        "where": "grad", "lines": ["a = lib.ones(2)"], "expected": {"a": None},
     }),
     record(kind="kink", name="abs(x) at 0", program="b = abs(a)", subgradients="[-1, 1]", verdict="correct",
            got=[[0.5, "nan"]]),
@@ -194,19 +196,19 @@ def test_processes_that_append_to_one_file_tear_no_lines(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("records", "status", "strictly", "reason"),
     [
-        ([HEADER, CORRECT, END], 0, 0, "1 program judged, and nothing new failed"),
-        ([HEADER, CORRECT, KNOWN, entry("still fails"), END], 0, 0, "2 programs judged"),
-        ([HEADER, CORRECT, LOSSY, END], 0, 1, "nothing new failed"),
-        ([HEADER, CORRECT, changed(LOSSY, known="exp-1"), END], 0, 0, "nothing new failed"),
-        ([HEADER, CORRECT, NEW, FAILURE, END], 1, 1, "1 new failure"),
-        ([HEADER, CORRECT, NEW, NEW, FAILURE, END], 1, 1, "1 new failure (seen 2 times)"),
-        ([HEADER, CORRECT, NEW, NEW, END], 1, 1, "2 new failures"),
-        ([HEADER, CORRECT, entry("no longer fails"), END], 1, 1, "exp-1 no longer fails"),
-        ([HEADER, CORRECT, entry("fails otherwise"), END], 1, 1, "exp-1 fails otherwise"),
-        ([HEADER, CORRECT, entry("not judged"), END], 0, 0, "nothing new failed"),
-        ([HEADER, END], 2, 2, "nothing was judged"),
-        ([HEADER, UNDECIDED, UNSUPPORTED, END], 2, 2, "nothing was judged"),
-        ([HEADER, NEW, FAILURE, DISAGREEMENT, END], 4, 4, "adjudge's own defect"),
+        ([HEADER, CORRECT, *DONE], 0, 0, "1 program judged, and nothing new failed"),
+        ([HEADER, CORRECT, KNOWN, entry("still fails"), *DONE], 0, 0, "2 programs judged"),
+        ([HEADER, CORRECT, LOSSY, *DONE], 0, 1, "nothing new failed"),
+        ([HEADER, CORRECT, changed(LOSSY, known="exp-1"), *DONE], 0, 0, "nothing new failed"),
+        ([HEADER, CORRECT, NEW, FAILURE, *DONE], 1, 1, "1 new failure"),
+        ([HEADER, CORRECT, NEW, NEW, FAILURE, *DONE], 1, 1, "1 new failure (seen 2 times)"),
+        ([HEADER, CORRECT, NEW, NEW, *DONE], 1, 1, "2 new failures"),
+        ([HEADER, CORRECT, entry("no longer fails"), *DONE], 1, 1, "exp-1 no longer fails"),
+        ([HEADER, CORRECT, entry("fails otherwise"), *DONE], 1, 1, "exp-1 fails otherwise"),
+        ([HEADER, CORRECT, entry("not judged"), *DONE], 0, 0, "nothing new failed"),
+        ([HEADER, *ENDS, END], 2, 2, "nothing was judged"),
+        ([HEADER, UNDECIDED, *DONE], 2, 2, "nothing was judged"),
+        ([HEADER, NEW, FAILURE, DISAGREEMENT, *DONE], 4, 4, "adjudge's own defect"),
         ([HEADER, CORRECT, NEW, STOPPED], 130, 130, "the run was interrupted"),
         ([HEADER, CORRECT], 2, 2, "the run did not reach its end"),
     ],
@@ -229,15 +231,15 @@ def test_categories_add_up() -> None:
 
 
 def test_verdicts_are_counted_by_mode() -> None:
-    summary = summarise([HEADER, CORRECT, CORRECT, NEW, END])
+    summary = summarise([HEADER, CORRECT, CORRECT, NEW, *DONE])
     assert summary.modes == {"jvp": {"correct": 2}, "hvp": {"undecided": 2}}
     assert make_report(summary).counts.modes == summary.modes
 
 
 RUNS: dict[str, list[Any]] = {
-    "passed": [HEADER, CORRECT, END],
-    "failed": [HEADER, CORRECT, NEW, KNOWN, UNDECIDED, FAILURE, entry("no longer fails"), entry("still fails"), END],
-    "in doubt": [HEADER, CORRECT, DISAGREEMENT, END],
+    "passed": [HEADER, CORRECT, *DONE],
+    "failed": [HEADER, CORRECT, NEW, KNOWN, UNDECIDED, FAILURE, entry("no longer fails"), entry("still fails"), *DONE],
+    "in doubt": [HEADER, CORRECT, DISAGREEMENT, *DONE],
     "stopped": [HEADER, STOPPED],
     "torn off": [HEADER],
 }
@@ -265,7 +267,7 @@ def test_plain_output_is_plain_and_fits_80_columns(
     monkeypatch.setenv("COLUMNS", "80")
     summary = summarise([])
     with Terminal(make_console(), summary, verbosity) as terminal:
-        for came in [*RUNS["failed"], DISAGREEMENT]:
+        for came in [*(r for r in RUNS["failed"] if r is not UNSUPPORTED), DISAGREEMENT]:
             summary.add(came)
             terminal.record(came)
         terminal.close()
@@ -462,7 +464,7 @@ def test_a_case_keeps_every_bit(tmp_path: Path) -> None:
     asked = question("add", np.array([0.1, np.nan, -np.inf, -0.0]), Input(np.array([5e-324, 1, 2, 3]), layout="reversed"))
     witness = WitnessRecord(leg="balls", stance="agrees", derivative=np.nan)
     rows = (Bound(name="hvp of a", expected=np.array([np.inf, 1 / 3]), allowance=np.zeros(2)),)
-    more: dict[str, Any] = {"versions": {"toy": "1"}, "witnesses": (witness,), "spec": "t.py", "mode": "hvp"}
+    more: dict[str, Any] = {"versions": {"toy": "1"}, "witnesses": (witness,), "mode": "hvp"}
     case = simple("id", asked, blamed="add", where="hvp of a", reason="so", bounds=Bounds(rows=rows), **more)
     save_case(tmp_path, case, None)
     again = read_case(tmp_path / "id.json")
@@ -470,7 +472,7 @@ def test_a_case_keeps_every_bit(tmp_path: Path) -> None:
     assert again.model_dump_json() == case.model_dump_json()
     assert again.question.id == asked.id
     assert np.array_equal(again.bounds.rows[0].expected, rows[0].expected)
-    assert (again.spec, again.blamed, again.versions) == ("t.py", "add", {"toy": "1"})
+    assert (again.blamed, again.versions) == ("add", {"toy": "1"})
     jsonschema.validate(json.loads((tmp_path / "id.json").read_text()), published("records/case.schema.json"))
 
 
@@ -486,7 +488,9 @@ def test_what_is_none_in_a_case_stays_none() -> None:
     asked = as_question(Program.of([np.array([1.0])], [("sum", [0], {"axis": None})]))
     again: Any = parse_record(to_line(record(kind="failure", **FAULT, case=json.loads(simple("id", asked).model_dump_json()))))
     assert again.case.question.program.steps[0].params == {"axis": None}
-    script = ScriptCase(id="s", backend="toy", verdict="contract", lines=("a = lib.ones(2)",), expected={"a": None})
+    script = ScriptCase(
+        id="s", backend="toy", verdict="contract", where="grad", lines=("a = lib.ones(2)",), expected={"a": None}
+    )
     assert parse_case(script.model_dump_json()) == script
 
 

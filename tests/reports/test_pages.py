@@ -23,7 +23,7 @@ from adjudge.reports.compare import compare, worse
 from adjudge.reports.conformance import MOST_BYTES, Run, conformance_page, sensitivity
 from adjudge.strategies.catalogue import CATALOGUE
 
-from ..records.examples import changed, record, write
+from ..records.examples import changed, ends, record, write
 
 etree: Any = importlib.import_module("lxml.etree")  # it has no types
 HOSTILE = "<img src=x onerror=alert(1)>&\"'|`]]>\x07\n::error::pwned%0A{{ 7*7 }}"
@@ -88,7 +88,7 @@ UNSUPPORTED = outcome("abs", "unsupported", reason="toy has no abs")
 END = record(kind="end", seconds=2.0)
 FULL = [
     header(), *[outcome()] * 4, outcome("log", "lossy"), outcome("exp", "wrong"), failure(),
-    outcome("log", "wrong", known="log-1"), UNDECIDED, UNSUPPORTED, KINK, LEDGER, END,
+    outcome("log", "wrong", known="log-1"), UNDECIDED, UNSUPPORTED, *ends("exp", "log", "abs"), KINK, LEDGER, END,
 ]  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def test_a_hostile_text_stays_text(field: str) -> None:
         "family": [header(), outcome(family=HOSTILE)],
         "reason": [header(), outcome("log", "undecided", reason=HOSTILE), failure(verdict="crash", reason=HOSTILE)],
         "where": [header(), failure(where=HOSTILE)],
-        "case": [header(), failure(case=case(id=HOSTILE))],
+        "case": [header(spec=HOSTILE), failure(case=case(backend=HOSTILE, reason=HOSTILE, blamed=HOSTILE))],
         "note": [
             header(),
             failure(case=case(witnesses=[{"leg": HOSTILE, "stance": "agrees", "derivative": 1.0, "note": HOSTILE}])),
@@ -316,7 +316,7 @@ def test_annotations_are_few_and_name_what_fails() -> None:
     many = ci.annotate(summarise([header(), *[failure()] * 30, END]))
     assert len(many) == ci.MOST_ANNOTATIONS
     assert "21 more are in the report" in many[-1]
-    assert ci.annotate(summarise([header(), outcome(), END])) == []
+    assert ci.annotate(summarise([header(ops=["exp"]), outcome(), *ends("exp"), END])) == []
     assert "nothing was judged" in ci.annotate(summarise([header(), END]))[0]
 
 
@@ -334,14 +334,14 @@ def test_what_is_written_for_ci_depends_on_the_surroundings(tmp_path: Path) -> N
 # -- comparing -----------------------------------------------------------------------------------------------------------------
 
 BETTER = [header(versions={"toy": "1.1"}), *[outcome()] * 5, outcome("log", "lossy"), UNDECIDED, UNSUPPORTED, KINK]
-BETTER += [changed(LEDGER, state="no longer fails"), END]
+BETTER += [*ends("exp", "log", "abs"), changed(LEDGER, state="no longer fails"), END]
 
 
 def test_a_run_does_not_differ_from_itself() -> None:
     assert compare(summarise(FULL), summarise(FULL)) == []
     undefined = changed(KINK, got=(float("nan"),), verdict="non-finite")
     again = parse_record(to_line(undefined))
-    assert compare(summarise([header(), undefined, END]), summarise([header(), again, END])) == []
+    assert compare(summarise([header(ops=[]), undefined, END]), summarise([header(ops=[]), again, END])) == []
 
 
 def test_a_comparison_says_only_what_changed() -> None:
@@ -426,7 +426,7 @@ def test_a_run_that_breaks_off_leaves_no_page_of_the_run_before(tmp_path: Path, 
         (folder / name).write_text("PASSED")
     monkeypatch.setattr("adjudge.suite.run.run", broken)
     assert run("check", "mirror", "-q").exit_code == 2
-    assert {path.name for path in folder.iterdir()} == {"cases", FILE, PREVIOUS}
+    assert {path.name for path in folder.iterdir()} == {"cases", ".lock", FILE, PREVIOUS}
 
 
 def test_a_check_leaves_page_records_and_the_run_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
