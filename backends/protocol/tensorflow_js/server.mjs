@@ -161,7 +161,7 @@ function convolution(x, filters, { stride, padding, dilation }) {
   const around = [[0, 0], ...pads.map((n) => [n, n]), [0, 0]];
   if (axes === 2) return back(tf.conv2d(images, bank, strides, around, "NHWC", apart));
   if (axes === 3 && pads.every((n) => n === 0)) return back(tf.conv3d(images, bank, strides, "valid", "NDHWC", apart));
-  return lacking("tf.conv3d pads by 'same' or 'valid' alone, and there is no convolution along more axes");
+  return lacking("tf.conv3d pads by 'same' or 'valid' alone, and there is no convolution along four axes");
 }
 
 /** Windows over the last axes: the axes before them are a batch, and there is one channel. */
@@ -180,12 +180,12 @@ function pooled(x, pool, strides) {
 
 /** What an index selects: integers, slices of step 1 or -1, new axes, and one index array. */
 function part(x, index) {
+  if (index.some((n) => n.dtype === "bool")) return lacking("tf.booleanMask is asynchronous, and has no gradient");
   const taken = index.filter((n) => typeof n === "number" || n.slice || n.array !== undefined).length;
   const filled = [{ slice: [null, null, null] }];
   const whole = x;
   const all = index.some((n) => n.ellipsis) ? index : [...index, { ellipsis: true }];
   const parts = all.flatMap((n) => (n.ellipsis ? Array(x.rank - taken).fill(filled).flat() : [n]));
-  if (parts.some((n) => n.dtype === "bool")) return lacking("tf.booleanMask is asynchronous, and has no gradient");
   if (parts.filter((n) => n.array !== undefined).length > 1) return lacking("tf.gather takes one index array");
   if (parts.some((n) => n.array !== undefined) && parts.some((n) => typeof n === "number"))
     return lacking("an integer beside an index array is an index array too, and tf.gather takes one");
@@ -224,7 +224,7 @@ function section(x, axis, begin, size) {
 /** What TensorFlow.js says where it lacks something. */
 const REFUSALS = [
   "gradient function not found", "not yet supported", "is not supported", "invalid ord value", "invalid axis",
-  "Either strides or dilations must be 1", "must have matching dtypes",
+  "Either stride", "must have matching dtypes", "not implemented for", "must be float",
 ];
 /** What it says of a second derivative to which no step leads: that of a linear function, say, is no zero there. */
 const NO_PATH = "Cannot compute gradient of y=f(x)";
@@ -280,16 +280,22 @@ function answer(question) {
   return spread(tf.grads(slope)(point));
 }
 
+function elements(x) {
+  const data = x.dataSync();
+  if (ArrayBuffer.isView(data)) return data;
+  throw new TypeError(`dataSync() of a tensor of shape [${x.shape}] is no typed array`);
+}
+
 function reply(question) {
   try {
     return tf.tidy(() => {
       const found = answer(question);
-      const sent = found.filter((x) => x).map((x) => ({ dtype: x.dtype, shape: x.shape, data: x.dataSync() }));
+      const sent = found.filter((x) => x).map((x) => ({ dtype: x.dtype, shape: x.shape, data: elements(x) }));
       let next = 0;
       return [{ answer: found.map((x) => (x ? next++ : null)) }, sent];
     });
   } catch (problem) {
-    const { name, message } = problem;
+    const { name, message } = problem instanceof Error ? problem : new Error(problem); // it throws texts as well
     const words = question.mode === "hvp" ? [...REFUSALS, NO_PATH] : REFUSALS;
     const refused = problem instanceof Unsupported || words.some((known) => message.includes(known));
     return [refused ? { unsupported: message } : { raised: `${name}: ${message}` }];
