@@ -225,7 +225,7 @@ class Process:
     # -- how it ended ---------------------------------------------------------------------------------------------------
 
     def _end(self) -> str:
-        """How the process ended, in a sentence, and the last line of its error output."""
+        """How the process ended, in a sentence, and what its error output says last."""
         process = self._running
         assert process is not None
         try:
@@ -244,7 +244,10 @@ class Process:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - 4096))
         lines = self._errors.read().decode("utf-8", "replace").strip().split("\n")
-        return lines[-1].strip()[:200]
+        telling = [
+            line for line in lines if "error:" in line.lower()
+        ]  # the last line need not be: Node.js ends with its version
+        return (telling or lines)[-1].strip()[:200]
 
     def forget_errors(self) -> None:
         """Cut the error output, which may grow without end."""

@@ -1,11 +1,10 @@
-"""The protocol, from the side of those who write a process in another language: what they may do wrong, and what they need to know."""
+"""The protocol, for those who write a process in another language: what they may do wrong, and what they need to know."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,11 @@ FAULTS = {
     "nothing": ("reply = {'id': reply['id']}; data = b''", "crash", "is none to a question"),
     "words for people": ("out.write(b'asked\\n')", "crash", "'asked' stands where a message is due"),
     "more bytes": ("data += bytes(8)", "crash", "follows an answer"),
-    "fewer bytes": ("data = data[:-8]", "crash", "no answer within 1 s (--question-timeout): 0 of the 8 bytes of an array came"),
+    "fewer bytes": (
+        "data = data[:-8]",
+        "crash",
+        "no answer within 1 s (--question-timeout): 0 of the 8 bytes of an array came",
+    ),
     "no bytes": ("data = b''", "crash", "0 of the 8 bytes of an array came"),
     "hangs": ("import time; time.sleep(60)", "crash", "no answer within 1 s (--question-timeout)"),
     "ends": ("import sys; sys.exit('no memory left')", "crash", "the process ended with status 1: no memory left"),
@@ -219,21 +222,22 @@ def test_the_table_says_what_an_op_is_given(op: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def tensorflow_js() -> Iterator[Path]:
+def tensorflow_js() -> Path:
     """The example with its packages, in a folder that is kept."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("TensorFlow.js needs Node.js and npm, which are not here")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adjudge" / "tensorflow_js"
-    lock = (EXAMPLE / "package-lock.json").read_bytes()
-    done = cache / "installed"
-    shutil.copytree(EXAMPLE, cache, ignore=shutil.ignore_patterns("node_modules", "adjudge-report", ".adjudge"), dirs_exist_ok=True)
+    lock, done = (EXAMPLE / "package-lock.json").read_bytes(), cache / "installed"
+    shutil.copytree(EXAMPLE, cache, ignore=shutil.ignore_patterns("node_modules"), dirs_exist_ok=True)
     if not (done.is_file() and done.read_bytes() == lock):
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        installing = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=300)
-        if installing.returncode:
-            pytest.skip(f"npm cannot install TensorFlow.js here: {installing.stderr.strip()[-200:]}")
+        try:
+            subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=300, check=True)
+        except subprocess.SubprocessError as problem:
+            said = str(getattr(problem, "stderr", "") or problem).strip().splitlines()
+            pytest.skip(f"npm cannot install TensorFlow.js here: {said[-1]}")
         done.write_bytes(lock)
-    yield cache
+    return cache
 
 
 def test_tensorflow_js_is_judged(tensorflow_js: Path) -> None:

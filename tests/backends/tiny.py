@@ -33,7 +33,7 @@ def ask(message, arrays):
         elif step["op"] == "sin":
             made = [math.sin(v) for v in x]
         elif form == other:
-            made = [v * w for v, w in zip(x, y)]
+            made = [v * w for v, w in zip(x, y, strict=True)]
         else:
             return {"unsupported": "tiny does not broadcast"}, []
         values.append((form, made))
@@ -45,10 +45,10 @@ def ask(message, arrays):
         if step["op"] == "sum":
             slopes[first] = [s + g[0] for s in slopes[first]]
         elif step["op"] == "sin":
-            slopes[first] = [s + v * math.cos(w) for s, v, w in zip(slopes[first], g, x)]
+            slopes[first] = [s + v * math.cos(w) for s, v, w in zip(slopes[first], g, x, strict=True)]
         else:
-            slopes[first] = [s + v * w for s, v, w in zip(slopes[first], g, y)]
-            slopes[last] = [s + v * w for s, v, w in zip(slopes[last], g, x)]
+            slopes[first] = [s + v * w for s, v, w in zip(slopes[first], g, y, strict=True)]
+            slopes[last] = [s + v * w for s, v, w in zip(slopes[last], g, x, strict=True)]
     wanted = [n for n, i in enumerate(message["inputs"]) if not i["constant"]]
     sent = [values[-1], *((values[n][0], slopes[n]) for n in wanted)]
     return {"answer": [0, *(1 + wanted.index(n) if n in wanted else None for n in range(inputs))]}, sent

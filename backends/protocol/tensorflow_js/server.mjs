@@ -94,8 +94,14 @@ const OPS = {
   transpose: ([x], { axes }) => tf.transpose(x, axes?.map((axis) => positive(axis, x.rank))),
   swapaxes: ([x], { axis1, axis2 }) => tf.transpose(x, swapped(x.rank, axis1, axis2)),
   broadcast_to: ([x], { shape }) => tf.broadcastTo(x, shape),
-  concatenate: (xs, { axis }) => (axis === null ? tf.concat(xs.map(flat)) : tf.concat(xs, positive(axis ?? 0, xs[0].rank))),
-  stack: (xs, { axis }) => tf.stack(xs, positive(axis ?? 0, xs[0].rank + 1)),
+  concatenate: (xs, { axis }) => {
+    joinable(xs, "concat");
+    return axis === null ? tf.concat(xs.map(flat)) : tf.concat(xs, positive(axis, xs[0].rank));
+  },
+  stack: (xs, { axis }) => {
+    joinable(xs, "stack");
+    return tf.stack(xs, positive(axis, xs[0].rank + 1));
+  },
   getitem: ([x], { index }) => part(x, index),
   relu: plain((x) => tf.relu(x)),
   leaky_relu: ([x], { slope }) => tf.leakyRelu(x, slope),
@@ -129,6 +135,11 @@ function range(start, stop) {
 
 function sameShapes(xs) {
   return xs.every((x) => x instanceof tf.Tensor && String(x.shape) === String(xs[0].shape));
+}
+
+/** "The tensors ranks and types must match", says its documentation. */
+function joinable(xs, name) {
+  if (xs.some((x) => x.dtype !== xs[0].dtype)) lacking(`tf.${name} joins tensors of one dtype`);
 }
 
 function product(x, y) {
@@ -224,7 +235,7 @@ function section(x, axis, begin, size) {
 /** What TensorFlow.js says where it lacks something. */
 const REFUSALS = [
   "gradient function not found", "not yet supported", "is not supported", "invalid ord value", "invalid axis",
-  "Either stride", "must have matching dtypes", "not implemented for", "must be float",
+  "Either stride", "not implemented for", "must be float",
 ];
 /** What it says of a second derivative to which no step leads: that of a linear function, say, is no zero there. */
 const NO_PATH = "Cannot compute gradient of y=f(x)";
