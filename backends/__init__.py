@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,18 @@ import numpy as np
 from ..oracle.accused.adapter import fields_of, is_spoken, supported
 from ..oracle.dtypes import FLOATS
 from ..oracle.program import Program
-from ..oracle.protocol import Answer, Backend, Lost, Raised, Unsupported, as_backend
+from ..oracle.protocol import GIVEN, Answer, Backend, Lost, Raised, Unsupported, as_backend
 from ..oracle.reference import OPS
 from .language import Language, LanguageError, spoken
 from .protocol.environments import NoEnvironment, python_in, release
 from .protocol.finding import NoBackend, Unimportable, Unknown, check_versions, find, part, sentence
-from .protocol.isolated import FIELDS, HelloError, Isolated
+from .protocol.isolated import HelloError, Isolated
 from .protocol.process import MEMORY, QUESTION_TIMEOUT, Limits, OutOfTime
 
 __all__ = [
     "MEMORY", "QUESTION_TIMEOUT", "SHIPPED", "Answer", "Backend", "BackendError", "BackendImportError", "Language", "Limits",
     "LibraryMissing", "OutOfTime", "UnknownBackend", "Unsupported", "check_spellings", "installed", "isolate", "load",
-    "split",
+    "python_of", "split",
 ]  # fmt: skip
 
 #: The distribution that each shipped backend is based on.
@@ -124,7 +125,7 @@ def load(spec: str, own_process: bool = False) -> Backend:
                     os.environ.setdefault(name, value)
             backend = spoken(given)
         else:
-            part("it", lambda: fields_of(given, FIELDS, FLOATS))
+            part("it", lambda: fields_of(given, GIVEN, FLOATS))
             backend = as_backend(given)
         check_versions(part("its versions()", backend.versions))
         part("its supports()", lambda: supported(backend.supports, list(OPS)))
@@ -141,7 +142,7 @@ def load(spec: str, own_process: bool = False) -> Backend:
     except (Exception, SystemExit) as problem:
         raise _unimportable(spec, sentence(problem)) from problem
     check_spellings(backend)
-    return backend
+    return backend if spec in SHIPPED else replace(backend, spec=spec)
 
 
 def isolate(spec: str, limits: Limits | None = None, tell: Callable[[str], None] = lambda sentence: None) -> Backend:
@@ -166,24 +167,29 @@ def isolate(spec: str, limits: Limits | None = None, tell: Callable[[str], None]
     >>> isolate("reference").name
     'reference'
     """
-    name, sign, place = split(spec)
+    name, sign, _ = split(spec)
     limits = limits or Limits()
+    python = python_of(spec, limits, tell)
     try:
-        python = None
-        if sign == "@":
-            python = python_in(place)
-        elif sign == "==":
-            python = _released(name, place, limits, tell)
         backend = _isolated(name, limits, python)
-    except NoEnvironment as problem:
-        words = f"{spec!r} names no Python" if sign == "@" else f"there is no environment for {spec!r}"
-        raise UnknownBackend(f"{words}: {problem}") from problem
     except HelloError as problem:
         raise _hello(name if not sign else spec, problem) from problem
     except LanguageError as problem:
         raise UnknownBackend(f"{spec} is no backend: {problem}") from problem
     check_spellings(backend)
-    return backend
+    return backend if name in SHIPPED else replace(backend, spec=spec)
+
+
+def python_of(spec: str, limits: Limits | None = None, tell: Callable[[str], None] = lambda sentence: None) -> str | None:
+    """The interpreter that a user means, see `isolate`; None for the one that adjudge itself runs in."""
+    name, sign, place = split(spec)
+    try:
+        if sign == "@":
+            return python_in(place)
+        return _released(name, place, limits or Limits(), tell) if sign else None
+    except NoEnvironment as problem:
+        words = f"{spec!r} names no Python" if sign == "@" else f"there is no environment for {spec!r}"
+        raise UnknownBackend(f"{words}: {problem}") from problem
 
 
 def _isolated(name: str, limits: Limits, python: str | None) -> Backend:
@@ -193,7 +199,7 @@ def _isolated(name: str, limits: Limits, python: str | None) -> Backend:
     if not is_spoken(module):
         own = {field: getattr(module, field) for field in ("language",) if hasattr(module, field)}
         return Isolated({"spec": module.__name__}, limits, python, own).backend
-    own = {field: getattr(module, field) for field in FIELDS if hasattr(module, field)}
+    own = {field: getattr(module, field) for field in GIVEN if hasattr(module, field)}
     language: Language = module.language
     told = {
         "imports": language.imports, "session": language.session, "helpers": language.helpers,
@@ -250,7 +256,7 @@ def _hello(spec: str, problem: HelloError) -> BackendError:
 
 def _missing(spec: str, module: str) -> BackendError:
     name, sign, place = split(spec)
-    if name in SHIPPED and sign:
+    if sign and (name in SHIPPED or module == "numpy"):
         there = "there" if sign == "@" else f"beside release {place}"
         return LibraryMissing(f"backend {spec!r} needs {module}, which is not installed {there}")
     if spec not in SHIPPED:

@@ -7,7 +7,7 @@ import string
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import version
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..oracle.program import Program, Step, as_tuple, decode_index, letter
-from ..oracle.protocol import Answer, Backend, Language, Unsupported
+from ..oracle.protocol import GIVEN, Answer, Backend, Language, Unsupported
 from .protocol.library import Library
 
 __all__ = [
@@ -61,7 +61,7 @@ def spoken(given: Any) -> Backend:
     language: Language = given.language
     speaker = Speaker(language)
     speaker.library.start()
-    own = {f.name: getattr(given, f.name) for f in fields(Backend) if hasattr(given, f.name)}
+    own = {name: getattr(given, name) for name in GIVEN if hasattr(given, name)}
     if "tensors" in own:
         own["tensors"] = import_module(own["tensors"])
     return Backend(**{
@@ -72,6 +72,7 @@ def spoken(given: Any) -> Backend:
         "jvp": speaker.jvp if language.jvp else None,
         "hvp": {way: partial(speaker.hvp, way) for way in language.hvp},
         "use_cache": speaker.library.use_cache,
+        "function_of": speaker.function_of,
         "file": str(getattr(given, "__file__", "") or ""),
     })  # fmt: skip
 

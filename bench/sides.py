@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import SHIPPED, Backend, BackendError, LibraryMissing, UnknownBackend, load
+from ..backends import SHIPPED, Backend, BackendError, LibraryMissing, isolate, python_of, split
 from ..backends.language import LanguageError, definitions, source, template_of
+from ..backends.protocol.isolated import environment
 from .cases import BenchCase, differs
 
 __all__ = ["THREADS", "Side", "Untimed", "Worker", "default_sides", "threads"]
@@ -50,16 +51,12 @@ def threads() -> dict[str, str]:
 
 
 def _environment(external: bool) -> dict[str, str]:
-    """A worker's environment; another interpreter does not inherit the places where this one finds its packages."""
-    own = {**ALLOCATOR, **os.environ, **threads()}
+    """A worker's environment."""
+    own = {**ALLOCATOR, **environment({}, external), **threads()}
     count = own["OMP_NUM_THREADS"]
     if count == "1":
         own["XLA_FLAGS"] = f"{own.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
     own["PJRT_NPROC"] = own["NPROC"] = count  # the size of XLA's own pool
-    own.pop("PYTHONHOME", None)
-    own.pop("PYTHONPATH", None)
-    if not external:
-        own["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     return own
 
 
@@ -70,8 +67,7 @@ class Side:
     Parameters
     ----------
     spec : str
-        As the user typed it: a backend as for `adjudge.backends.load`, and perhaps ``@`` and the place of another
-        environment or its Python.
+        As the user typed it, see `adjudge.backends.isolate`.
     backend : Backend, optional
         None where its library is not installed.
     python : str
@@ -89,28 +85,33 @@ class Side:
     lacking: str = ""
 
     @classmethod
-    def of(cls, spec: str) -> Side:
+    def of(cls, spec: str, tell: Callable[[str], None] = lambda sentence: None) -> Side:
         """The side that the user means.
+
+        Parameters
+        ----------
+        spec : str
+        tell : callable
+            Told what is being done where that takes a while.
 
         Raises
         ------
         BackendError
             Where there is no such backend, or no such environment.
         """
-        name, at, place = spec.partition("@")
-        python = _python(spec, place) if at else sys.executable
+        python = python_of(spec, tell=tell)
         try:
-            backend = load(name)
+            backend = isolate(spec)
         except LibraryMissing as missing:
-            return cls(spec, None, python, bool(at), str(missing))
+            return cls(spec, None, python or sys.executable, python is not None, str(missing))
         timed = bool(backend.language.passes)
         lacking = "" if timed else f"backend {backend.name} does not say how its passes are timed (language)"
-        return cls(spec, backend, python, bool(at), lacking)
+        return cls(spec, backend, python or sys.executable, python is not None, lacking)
 
     @property
     def name(self) -> str:
         """The backend's name."""
-        return self.backend.name if self.backend is not None else self.spec.partition("@")[0]
+        return self.backend.name if self.backend is not None else split(self.spec)[0]
 
     def source(self, case: BenchCase) -> str:
         """The case as source text in the library's own words."""
@@ -119,21 +120,11 @@ class Side:
             raise Untimed("unsupported", f"{self.backend.name} has no {case.row.op}")
         language = self.backend.language
         try:
-            text = source(case.program, template_of(language, "passes"), language).text
+            text = source(case.program, template_of(language, "passes"), language, self.backend.function_of).text
         except LanguageError as problem:
             raise Untimed("unsupported", str(problem)) from problem
         imports, helpers = definitions(text, language)
         return f"{imports}\n\n\n{helpers}\n\n\n{text}"
-
-
-def _python(spec: str, place: str) -> str:
-    path = Path(place).expanduser()
-    interpreters = (
-        [p for p in (path / "bin" / "python", path / "Scripts" / "python.exe") if p.is_file()] if path.is_dir() else [path]
-    )
-    if not place or not interpreters or not interpreters[0].is_file() or not os.access(interpreters[0], os.X_OK):
-        raise UnknownBackend(f"{spec!r} names no Python: after @ comes an environment's folder or its bin/python")
-    return str(interpreters[0].absolute())
 
 
 def default_sides() -> list[Side]:
@@ -164,7 +155,7 @@ class Worker:
         self._errors = open(Path(self.folder.name) / "errors.txt", "w+b")  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                [side.python, "-P", str(Path(__file__).with_name("worker.py"))],
+                [side.python, str(Path(__file__).with_name("worker.py"))],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, env=_environment(side.external), text=True,
             )  # fmt: skip
         except OSError as problem:
@@ -240,11 +231,7 @@ class Worker:
     def versions(self) -> dict[str, str]:
         """Versions of the library and of the packages that it depends on, the library's first."""
         assert self.side.backend is not None
-        known = self.side.backend.versions()
-        if not self.side.external:
-            return known
-        versions: Mapping[str, str] = self.ask("hello", packages=list(known))["versions"]
-        return dict(versions)
+        return self.side.backend.versions()
 
     def prepare(self, case: BenchCase) -> None:
         """Make a case ready, and judge its answer.

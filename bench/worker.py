@@ -1,4 +1,4 @@
-"""The process that a side is timed in: it needs CPython 3.11, NumPy and the library under test, and nothing of adjudge.
+"""The process that a side is timed in: it needs CPython 3.8, NumPy and the library under test, and nothing of adjudge.
 
 It reads questions from its standard input and answers them, one line of JSON each; what the library prints goes to the error
 output. The program comes as source code in the library's own words: a function ``passes(a, b, …, cotangent)`` that prepares
@@ -16,13 +16,12 @@ the passes, and returns
     (if its memory is not NumPy's) a function that returns how many bytes one ``total`` allocates at most.
 """
 
-import contextlib
+from __future__ import annotations
+
 import gc
-import importlib.metadata
 import json
 import math
 import os
-import platform
 import sys
 import time
 import tracemalloc
@@ -30,6 +29,8 @@ from collections.abc import Sequence
 from typing import Any
 
 try:
+    if os.path.realpath(sys.path[0]) == os.path.dirname(os.path.realpath(__file__)):
+        del sys.path[0]  # what lies beside this file is no library
     import numpy as np
 except ModuleNotFoundError as missing:
     sys.stdin.readline()
@@ -60,14 +61,6 @@ class Bench:
         self.runs: dict[str, Any] = {}
         self.answer: Any = None
 
-    def hello(self, packages: Sequence[str]) -> dict[str, Any]:
-        """Versions: Python's, NumPy's, and of the packages named."""
-        versions = {}
-        for package in packages:
-            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                versions[package] = importlib.metadata.version(package)
-        return {"python": platform.python_version(), "numpy": np.__version__, "versions": versions}
-
     def prepare(self, source: str, arrays: str, layouts: Sequence[str], multiply_adds: int) -> dict[str, Any]:
         """Make everything ready, the compiler's work included; the limit is a matrix product with as many multiply-adds."""
         self.runs, self.answer = {}, None
@@ -81,7 +74,8 @@ class Bench:
         self.passes = words["passes"](*inputs, cotangent)
         n = max(1, round(multiply_adds ** (1 / 3)))
         left, right, out = (np.ones((n, n), cotangent.dtype) for _ in range(3))
-        self.runs = {k: self.passes[k] for k in ("forward", "total")} | {"limit": lambda: np.matmul(left, right, out)}
+        self.runs = {k: self.passes[k] for k in ("forward", "total")}
+        self.runs["limit"] = lambda: np.matmul(left, right, out)
         for run in self.runs.values():
             run()
         gc.collect()

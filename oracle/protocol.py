@@ -30,7 +30,7 @@ from .dtypes import FLOATS
 from .program import Program
 
 __all__ = [
-    "NEEDED", "Answer", "Backend", "Hvp", "Implementation", "Jvp", "Language", "Lost", "MalformedAnswer", "NotAnArray",
+    "GIVEN", "NEEDED", "Answer", "Backend", "Hvp", "Implementation", "Jvp", "Language", "Lost", "MalformedAnswer", "NotAnArray",
     "Observation", "Observer", "Raised", "Unsupported", "Vjp", "as_backend", "kind_of",
 ]  # fmt: skip
 
@@ -193,6 +193,12 @@ class Backend:
         Where the backend's source lies; "" where that is not known.
     language : Language
         How programs are written in the library's own words.
+    function_of : callable, optional
+        The library's own name for the function of an op, "" where it has none; for a language.
+    spec : str
+        What the user typed to name the backend, if it is one of their own; "" for one that ships with adjudge.
+    library : str
+        Where the library under test lies, if that is known.
     observer : Observer
         How a question is put, where that is not a call of the functions in this process.
     """
@@ -211,6 +217,9 @@ class Backend:
     use_cache: Callable[[Path], None] = _keeps_nothing
     file: str = ""
     language: Language = field(default_factory=Language)
+    function_of: Callable[[str], str] | None = None
+    spec: str = ""
+    library: str = ""
     observer: Observer | None = None
 
     def observe(
@@ -269,6 +278,10 @@ class Implementation(Protocol):
         ...
 
 
+#: The fields that a user's module or object may have.
+GIVEN = tuple(f.name for f in fields(Backend) if f.name not in ("observer", "file", "function_of", "spec", "library"))
+
+
 def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
     """A module or object with a backend's functions, as a `Backend` with the defaults filled in.
 
@@ -285,7 +298,7 @@ def as_backend(given: Backend | Implementation | ModuleType) -> Backend:
     if isinstance(given, Backend):
         return given
     try:
-        own = fields_of(given, [f.name for f in fields(Backend) if f.name != "observer"], FLOATS)
+        own = fields_of(given, GIVEN, FLOATS)
     except TypeError as problem:
         raise TypeError(f"{given!r} is no backend: {problem}") from None
     own.pop("distributions", None)

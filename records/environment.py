@@ -22,7 +22,7 @@ def commit_of(backend: Backend) -> str:
     """The commit of the git checkout that the library under test lies in, "+" where files in it are changed; "" where none."""
     library = next(iter(backend.versions()), "")
     module = sys.modules.get(library.replace("-", "_"))
-    place = (module and module.__file__) or backend.file
+    place = backend.library or (module and module.__file__) or backend.file
     if not place or "site-packages" in Path(place).parts:
         return ""
     git = ["git", "-C", str(Path(place).parent)]

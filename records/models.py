@@ -136,6 +136,7 @@ class Judged(FrozenModel):
     error: Real | None = None
     allowance: Real | None = None
     bits_lost: Real | None = None
+    instead: str | None = None
     blamed: str | None = None
     known: str | None = None
     worst_ulp: Real | None = None
@@ -155,7 +156,7 @@ def finding_fields(finding: Finding | None) -> dict[str, Any]:
     return {
         "mode": finding.mode, "where": finding.where, "reason": finding.reason,
         "index": tuple(map(int, finding.index)), "got": finding.got, "expected": finding.expected, "error": finding.error,
-        "allowance": finding.allowance, "bits_lost": finding.bits_lost,
+        "allowance": finding.allowance, "bits_lost": finding.bits_lost, "instead": finding.instead or None,
     }  # fmt: skip
 
 

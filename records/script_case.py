@@ -108,7 +108,7 @@ class ScriptCase(FrozenModel):
         )  # fmt: skip
 
 
-def script_text(case: ScriptCase, library: str) -> str:
+def script_text(case: ScriptCase, library: str, own: str = "") -> str:
     """A script that shows the case, prints what differs, and exits with status 1 while it does.
 
     Parameters
@@ -116,11 +116,14 @@ def script_text(case: ScriptCase, library: str) -> str:
     case : ScriptCase
     library : str
         The module that has the tensors.
+    own : str
+        Lines that import the user's own backend, which may change that module.
     """
     head = docstring(f"{case.backend}: {case.verdict}: {case.reason}", case.versions) + "\n"
     *before, last = case.lines
     imports = ["import faulthandler"] if case.stuck else []
-    top = [head, *imports, "import sys", "", "import numpy as np", "", f"import {library} as lib", "", *before]
+    patched = [own, ""] if own else []
+    top = [head, *imports, "import sys", "", "import numpy as np", "", *patched, f"import {library} as lib", "", *before]
     return "\n".join([*top, *_ending(case, last)]) + "\n"
 
 

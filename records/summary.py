@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..oracle.judge import FAILING, VERDICTS
 from .accuracy import AccuracyStats
+from .causes import Cause, cause_of, row_of
 from .models import (
     CheckRun,
     DisagreementRecord,
@@ -68,6 +69,8 @@ class OpSummary:
         The accuracy of the gradients, for each dtype.
     seconds : float
         The time that judging took.
+    elsewhere : int
+        How many more programs that were to be about this op fail by another one, in whose row they stand.
     """
 
     op: str
@@ -84,6 +87,7 @@ class OpSummary:
     by_dtype: dict[str, Counter[str]] = field(default_factory=dict)
     accuracy: dict[str, AccuracyStats] = field(default_factory=dict)
     seconds: float = 0.0
+    elsewhere: int = 0
 
     @property
     def judged(self) -> int:
@@ -111,24 +115,33 @@ class OpSummary:
         return self.legs[leg]["agrees"] if leg in self.legs else 0
 
     def add(self, outcome: OutcomeRecord) -> None:
-        """Count one outcome."""
+        """Count one outcome, whose verdict stands in this row."""
+        self.verdict(outcome)
+        self.question(outcome)
+
+    def verdict(self, outcome: OutcomeRecord) -> None:
+        """Count the verdict of one outcome."""
         counted_as, dtype = category(outcome), outcome.dtype
-        self.family = self.family or outcome.family
         self.categories[counted_as] += 1
         self.verdicts[outcome.verdict] += 1
+        self.by_dtype.setdefault(dtype, Counter())[counted_as] += 1
+        if counted_as in JUDGED:
+            self.dtypes[dtype] += 1
+        if counted_as == "correct":
+            self.worst_ulp = max(self.worst_ulp, outcome.worst_ulp or 0.0)
+
+    def question(self, outcome: OutcomeRecord) -> None:
+        """Count what else there is to a question that was asked about this op."""
+        dtype = outcome.dtype
+        self.family = self.family or outcome.family
         self.kinks += outcome.kink
         for mode, judged in outcome.modes.items():
             self.modes.setdefault(mode, Counter())[judged.verdict] += 1
-        self.by_dtype.setdefault(dtype, Counter())[counted_as] += 1
         self.seconds += outcome.ms / 1e3
         if outcome.accuracy is not None:
             self.accuracy.setdefault(dtype, AccuracyStats()).add(outcome.accuracy)
         for leg, stance in outcome.legs.items():
             self.legs.setdefault(leg, Counter())[stance] += 1
-        if counted_as in JUDGED:
-            self.dtypes[dtype] += 1
-        if counted_as == "correct":
-            self.worst_ulp = max(self.worst_ulp, outcome.worst_ulp or 0.0)
 
 
 #: The header of a run whose own has not come.
@@ -156,6 +169,8 @@ class Summary:
         reason is empty where it does not have the op at all. Nothing where the backend has no ledger.
     end : EndRecord or None
         None until it comes.
+    findings : dict
+        New failures by cause.
     """
 
     header: CheckRun = NO_HEADER
@@ -169,6 +184,12 @@ class Summary:
     unsupported: Counter[str] = field(default_factory=Counter)
     lost: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     end: EndRecord | None = None
+    findings: dict[tuple[str, ...], Cause] = field(default_factory=dict)
+
+    @property
+    def causes(self) -> list[Cause]:
+        """The findings in the order in which they are told."""
+        return sorted(self.findings.values(), key=lambda cause: cause.order)
 
     def add(self, record: Record) -> None:
         """Count one record of a run of `adjudge check`."""
@@ -181,6 +202,8 @@ class Summary:
                     self.ops.setdefault(op, OpSummary(op))
             case FailureRecord():
                 self.failures.append(record)
+                if record.verdict in FAILING:
+                    self._cause(record).add(record)
             case DisagreementRecord():
                 self.disagreements.append(record)
             case LedgerRecord():
@@ -192,8 +215,24 @@ class Summary:
             case EndRecord():
                 self.end = record
 
+    def _cause(self, record: OutcomeRecord | FailureRecord) -> Cause:
+        key = cause_of(record)
+        return self.findings.setdefault(key, Cause(key))
+
     def _outcome(self, outcome: OutcomeRecord) -> None:
-        self.ops.setdefault(outcome.op, OpSummary(outcome.op)).add(outcome)
+        asked = self.ops.setdefault(outcome.op, OpSummary(outcome.op))
+        row = row_of(outcome, self.header.catalogue) if outcome.verdict in FAILING else outcome.op
+        if row == outcome.op:
+            asked.add(outcome)
+        else:
+            self.ops.setdefault(row, OpSummary(row, self.header.catalogue[row])).verdict(outcome)
+            asked.question(outcome)
+            asked.elsewhere += 1
+        if category(outcome) == "new":
+            cause = self._cause(outcome)
+            cause.seen += 1
+            cause.ops[row] += 1
+            cause.dtypes[outcome.dtype] += 1
         if outcome.verdict == "undecided":
             self.undecided[(outcome.reason or "").partition(":")[0]] += 1
         if outcome.verdict == "unsupported":
@@ -263,14 +302,25 @@ class Summary:
     def unfinished(self) -> list[str]:
         """Ops about which not everything was asked; in a run that explores, nothing."""
         if self.header.explores:
-            return [op for op, row in self.ops.items() if not row.categories]
-        return [op for op, row in self.ops.items() if not row.ended or not row.ended.issuperset(self.header.plan.get(op, ()))]
+            return [op for op, row in self.planned.items() if not row.categories and not row.elsewhere]
+        plan = self.header.plan
+        return [op for op, row in self.planned.items() if not row.ended or not row.ended.issuperset(plan.get(op, ()))]
+
+    @property
+    def planned(self) -> dict[str, OpSummary]:
+        """The rows that were to be asked about; a failure may stand in another one, with whose op it began."""
+        plan = self.header.ops or self.ops
+        return {op: row for op, row in self.ops.items() if op in plan}
 
     @property
     def unverified(self) -> list[OpSummary]:
         """Ops about which all was asked and nothing could be judged, although the backend should have them."""
         left = set(self.unfinished)
-        return [row for op, row in self.ops.items() if op not in left and not row.judged and not self._lacks(row)]
+        return [
+            row
+            for op, row in self.planned.items()
+            if op not in left and not row.judged and not row.elsewhere and not self._lacks(row)
+        ]
 
     def _lacks(self, row: OpSummary) -> bool:
         """Whether an op without a judgement needs none: the backend has it not, which is on record where it must be."""
@@ -297,7 +347,7 @@ class Summary:
 
     def failing(self, strict: bool = False) -> list[str]:
         """What makes the gate fail: one sentence each."""
-        distinct = len([f for f in self.failures if f.verdict in FAILING])
+        distinct = len(self.findings)
         seen, lossy = self.count("new"), self.count("lossy")
         often = f" (seen {seen} times)" if seen > distinct > 0 else ""
         out = [counted(distinct or seen, "new failure") + often] if distinct or seen else []
@@ -321,7 +371,8 @@ class Summary:
         """Why what was judged is not enough for a verdict in the backend's favour: one sentence each."""
         out = ["the run was interrupted"] if self.interrupted else ["the run did not reach its end"] if self.end is None else []
         if unfinished := self.unfinished:
-            out.append(f"partial: {len(self.ops) - len(unfinished)} of {counted(len(self.ops), 'row')} judged")
+            every = len(self.planned)
+            out.append(f"partial: {every - len(unfinished)} of {counted(every, 'row')} judged")
         if not self.judged:
             out.append("nothing was judged")
         if blurred := self.blurred:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ..records.causes import row_of
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import CATEGORIES, JUDGED, OpSummary, Summary, counted
 from ..records.text import write_text
@@ -79,7 +80,7 @@ def _op_case(suite: ElementTree.Element, summary: Summary, op: OpSummary, strict
     case = ElementTree.SubElement(
         suite, "testcase", name=_xml(op.op), classname=_xml(op.family or "not judged"), time=f"{op.seconds:.3f}"
     )
-    failures = [f for f in summary.failures if f.op == op.op]
+    failures = [f for f in summary.failures if row_of(f, summary.header.catalogue) == op.op]
     sentences = [failure_sentence(f, summary.header.backend) for f in failures]
     programs = ["\n".join(case_lines(f.case)) for f in failures]
     no_longer = summary.support_lost(op.op)
@@ -156,11 +157,13 @@ def _failure_lines(summary: Summary, backend: str) -> Iterator[str]:
     if summary.failures:
         yield "### New failures"
         yield ""
-    for failure in summary.failures:
-        yield f"- {_words(failure_sentence(failure, backend))}"
-        command = replay_command(failure.case, summary.header)
-        if "`" not in command and "\n" not in command:  # in Markdown it stands as it is
-            yield f"  `{command}`"
+    for cause in summary.causes:
+        for n, failure in enumerate(cause.failures):
+            sentence = _words(failure_sentence(failure, backend))
+            yield f"  - also: {sentence}" if n else f"- {sentence} (seen in {_words(cause.extent)})"
+            command = replay_command(failure.case, summary.header)
+            if "`" not in command and "\n" not in command:  # in Markdown it stands as it is
+                yield f"  {'  ' if n else ''}`{command}`"
     if summary.failures:
         yield ""
 
@@ -203,7 +206,8 @@ def _cut(lines: list[str]) -> str:
 
 def annotate(summary: Summary, *, strict: bool = False) -> list[str]:
     """Workflow commands that GitHub shows beside a job: one per reason why the gate fails, as many as it shows."""
-    errors = [(f"{f.blamed or f.op} is {f.verdict}", failure_sentence(f, summary.header.backend)) for f in summary.failures]
+    shown = [cause.failures[0] for cause in summary.causes if cause.failures]
+    errors = [(f"{f.blamed or f.op} is {f.verdict}", failure_sentence(f, summary.header.backend)) for f in shown]
     errors += [("support lost", sentence) for sentence in summary.support_lost()]
     errors += [("ledger", ledger_sentence(record)) for record in summary.stale]
     errors += [("adjudge's oracle in doubt", f"legs disagree on a program of {d.op}") for d in summary.disagreements]

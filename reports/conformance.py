@@ -259,9 +259,13 @@ def _cell(row: OpSummary | None, dtype: str | None = None) -> Cell:
 
 
 def _failures(run: Run, most: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """New failures: up to `most` of them in full, and the others' sentences."""
-    new = run.summary.failures
-    return [_shown(run, f) for f in new[:most]], [failure_sentence(f, run.backend) for f in new[most:]]
+    """Findings: up to `most` of them in full, and the others' sentences."""
+    told = [cause for cause in run.summary.causes if cause.failures]
+    full = [
+        _shown(run, cause.failures[0]) | {"extent": cause.extent, "also": [_shown(run, f) for f in cause.failures[1:]]}
+        for cause in told[:most]
+    ]
+    return full, [failure_sentence(cause.failures[0], run.backend) for cause in told[most:]]
 
 
 def _shown(run: Run, record: FailureRecord | DisagreementRecord) -> dict[str, Any]:

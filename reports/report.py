@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ..backends import SHIPPED
 from ..records.case import Case, ScriptCase, WitnessRecord
+from ..records.causes import Cause
 from ..records.fields import FrozenModel, Real
 from ..records.models import CheckRun, DisagreementRecord, Environment, FailureRecord, Judged, KinkRecord, LedgerRecord
 from ..records.places import FILE
@@ -140,6 +141,23 @@ def _case_fields(case: Case | ScriptCase) -> dict[str, Any]:
     return {"case": case.id, "program": tuple(case_lines(case)), "witnesses": witnesses}
 
 
+class FindingReport(FrozenModel):
+    """A finding: failures that one fault explains."""
+
+    sentence: str
+    ops: dict[str, int] = Field(description="Programs by the op with which the failure begins.")
+    dtypes: dict[str, int]
+    seen: int = Field(ge=0, description="Programs that fail so.")
+    cases: tuple[str, ...] = Field(description="The smallest question for each way in which it shows.")
+
+    @classmethod
+    def of(cls, cause: Cause, backend: str) -> FindingReport:
+        """The report of one finding."""
+        sentence = failure_sentence(cause.failures[0], backend) if cause.failures else " ".join(filter(None, cause.key))
+        cases = tuple(failure.case.id for failure in cause.failures)
+        return cls(sentence=sentence, ops=dict(cause.ops), dtypes=dict(cause.dtypes), seen=cause.seen, cases=cases)
+
+
 class LedgerReport(LedgerRecord):
     """What became of a ledger entry, and the sentence about it."""
 
@@ -176,6 +194,7 @@ class Report(FrozenModel):
     backend: JudgedBackend
     counts: Counts
     ops: tuple[OpReport, ...]
+    findings: tuple[FindingReport, ...] = Field(description="New failures by cause: one fault, one finding.")
     failures: tuple[FailureReport, ...]
     known: dict[str, int] = Field(description="Outcomes that a ledger entry explains, by its id.")
     ledger: tuple[LedgerReport, ...]
@@ -214,6 +233,7 @@ def make_report(summary: Summary, *, strict: bool = False, torn: str = "") -> Re
             modes={mode: dict(verdicts) for mode, verdicts in summary.modes.items()},
         ),
         ops=tuple(map(OpReport.of, summary.ops.values())),
+        findings=tuple(FindingReport.of(cause, header.backend) for cause in summary.causes),
         failures=tuple(FailureReport.of(f, header.backend) for f in summary.failures),
         known=dict(summary.known),
         ledger=tuple(map(LedgerReport.of, summary.ledger)),

@@ -6,21 +6,28 @@ inputs, what is expected and how far from it an answer may be, the rules of the 
 
 from __future__ import annotations
 
+import pprint
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..backends.language import array_words, definitions, sequence, source, template_of
+from ..backends.language import WIDTH, Language, array_words, definitions, sequence, source, template_of
+from ..backends.protocol.finding import parts_of
 from ..oracle.program import Input, Program, letter
 from ..oracle.protocol import Backend
 from ..oracle.reference import forward
 from ..records.case import Case
 from ..records.text import docstring
 
-__all__ = ["script"]
+__all__ = ["imported", "script"]
+
+
+#: Exceptions that would end a script as if it had come to its end, or had been interrupted.
+ENDINGS = ("SystemExit", "KeyboardInterrupt")
 
 
 def script(case: Case, backend: Backend) -> str | None:
@@ -30,7 +37,8 @@ def script(case: Case, backend: Backend) -> str | None:
     ----------
     case : Case
     backend : Backend
-        Its language says how; None comes back where that has no words for what the case is about.
+        Its language says how; a user's own that has no language is imported, and asked by its functions. None comes back where
+        there is neither.
 
     Raises
     ------
@@ -38,22 +46,56 @@ def script(case: Case, backend: Backend) -> str | None:
         If a template asks for what there is not.
     """
     language = backend.language
-    way = next((way for way in language.hvp if way in case.reason), "")
+    way = next((way for way in (*language.hvp, *backend.hvp) if way and way in case.reason), "")
     template = template_of(language, case.mode, way)
-    if not template:
+    if not (template or backend.spec):
         return None
     program, call = case.question.program, CALLS[case.mode]
     known, main = _main(case, call, backend.numpy_dtypes)
+    spoken = source(program, template, language, backend.function_of).text.rstrip("\n") if template else ""
+    lost = case.where == "process" or case.reason.startswith(ENDINGS)
     parts = [
         f"def inputs():\n{_indented(_input_lines(program))}\n    return {sequence(_letters(program))}",
         "\n".join(GIVEN[name](case) for name in call.given),
-        source(program, template, language).text.rstrip("\n"),
-        "\n".join(known),
-        main,
+        spoken or _adapted(case, way),
+        *([] if lost else ["\n".join(known), main]),
     ]
-    imports, helpers = definitions("\n".join(parts), language)
-    blocks = [f"{_head(case)}\n\nimport sys\n\nimport numpy as np\n{imports}", *parts[:2], helpers, *parts[2:], CALLED]
-    return "\n\n\n".join(filter(None, blocks)) + "\n"
+    imports, helpers = definitions("\n".join(parts), language if template else Language())
+    standard = "import subprocess\nimport sys" if lost else "import sys"
+    own = imported(backend, for_language=bool(template)) if backend.spec else ""
+    top = "\n\n".join(filter(None, (_head(case), standard, f"import numpy as np\n{imports}".rstrip("\n"), own)))
+    called = PROCESS.replace("{call}", call.text) if lost else CALLED
+    return "\n\n\n".join(filter(None, [top, *parts[:2], helpers, *parts[2:], called])) + "\n"
+
+
+def imported(backend: Backend, for_language: bool) -> str:
+    """Lines that import a user's own backend: its file may be where the fault is, or may change the library."""
+    place, attribute = parts_of(backend.spec)
+    whole = f"{Path(place).expanduser().resolve()}{':' * bool(attribute)}{attribute}" if place.endswith(".py") else backend.spec
+    if for_language:
+        return f"from adjudge.backends import load\n\nload({whole!r})  # it may change the library"
+    found = "load" if backend.file else "isolate"  # a command is asked in a process of its own
+    return f"from adjudge import Program\nfrom adjudge.backends import {found}\n\nBACKEND = {found}({whole!r})"
+
+
+def _adapted(case: Case, way: str) -> str:
+    """The function of a mode that asks the functions of a user's own backend."""
+    program = case.question.program
+    names, variables = _letters(program), [letter(n) for n in program.variables]
+    along = [f"along_{name}" for name in variables]
+    tangents = ", ".join(f"along_{name}" if name in variables else "None" for name in names)
+    tree = pprint.pformat(program.to_json(), width=WIDTH, compact=True, sort_dicts=False)
+    picked = f"[ANSWERS[n] for n in {program.variables!r}]"
+    body = {
+        "vjp": f"answer = BACKEND.vjp(PROGRAM, [{', '.join(names)}], cotangent)\n"
+        f"    return answer.value, {picked.replace('ANSWERS', 'answer.gradients')}",
+        "jvp": f"return BACKEND.jvp(PROGRAM, [{', '.join(names)}], [{tangents}])",
+        "hvp": f"products = BACKEND.hvp[{way!r}](PROGRAM, [{', '.join(names)}], cotangent, [{tangents}])\n"
+        f"    return {picked.replace('ANSWERS', 'products')}",
+    }[case.mode]
+    takes = [*names, *(["cotangent"] if case.mode != "jvp" else []), *(along if case.mode != "vjp" else [])]
+    made = f"PROGRAM = Program.from_json(\n{textwrap.indent(tree, '    ')}\n)"
+    return f"{made}\n\n\ndef {case.mode}({', '.join(takes)}):\n    {body}"
 
 
 def _head(case: Case) -> str:
@@ -263,6 +305,23 @@ def _main(case: Case, call: Call, numpy_dtypes: bool) -> tuple[list[str], str]:
     return known, "def main():\n" + textwrap.indent("".join(body), "    ")
 
 
+#: The end of a script about a process that is lost: it asks in a process of its own.
+PROCESS = """\
+if __name__ == "__main__":
+    if sys.argv[1:] == ["ask"]:
+        given = inputs()
+        with np.errstate(all="ignore"):
+            {call}
+        print("answered")
+        sys.exit()
+    try:
+        done = subprocess.run([sys.executable, __file__, "ask"], capture_output=True, text=True, timeout=20)
+        right = (done.returncode, done.stdout) == (0, "answered\\n")
+        print(f"it ended with status {done.returncode}, and wrote {done.stdout!r}; expected 0, 'answered\\\\n'")
+    except subprocess.TimeoutExpired:
+        right = False
+        print("it did not come back within 20 s")
+    sys.exit(0 if right else 1)"""
 CALLED = """\
 if __name__ == "__main__":
     main()"""

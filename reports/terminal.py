@@ -18,7 +18,8 @@ from rich.text import Text
 from ..oracle.legs import LEGS
 from ..oracle.modes import MODES
 from ..records.case import Case, ScriptCase, WitnessRecord
-from ..records.models import CheckRun, FailureRecord, OutcomeRecord, Record
+from ..records.causes import Cause
+from ..records.models import CheckRun, OutcomeRecord, Record
 from ..records.sentences import failure_sentence, ledger_sentence
 from ..records.summary import JUDGED, OpSummary, Summary, category
 from .report import case_lines, replay_command
@@ -95,8 +96,6 @@ class Terminal:
             self._last = record
             if self.verbosity > 0 and (state := category(record)) != "correct":
                 self.console.print(Text(f"{state}: {_sentence(record, backend)}", STYLES[state]))
-        elif isinstance(record, FailureRecord) and self.verbosity >= 0:
-            self.console.print(Text(f"new: {failure_sentence(record, backend)}", STYLES["new"]))
 
     def close(self, *, strict: bool = False, folder: Path | None = None, torn: str = "") -> None:
         """Print the result of the run.
@@ -118,8 +117,8 @@ class Terminal:
                     Text(f"{MODES[mode].title}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.most_common())}", "dim")
                 )
             show(Text(f"legs that agreed: {', '.join(f'{leg.letter} {leg.name}' for leg in LEGS.values())}\n", "dim"))
-        for failure in s.failures:
-            self._failure(failure, folder)
+        for cause in s.causes:
+            self._finding(cause, folder)
         for doubt in s.disagreements:
             show(Text(f"legs disagree on a program of {doubt.op}:", STYLES["new"]))
             show(_program(doubt.case))
@@ -139,14 +138,23 @@ class Terminal:
         if folder is not None and self.verbosity >= 0:
             show(Text(f"report: {folder}"), soft_wrap=True)
 
-    def _failure(self, failure: FailureRecord, folder: Path | None) -> None:
-        self.console.print(Text(failure_sentence(failure, self.summary.header.backend), STYLES["new"]))
-        self.console.print(_program(failure.case), soft_wrap=True)
-        self._replay(failure.case, folder)
+    def _finding(self, cause: Cause, folder: Path | None) -> None:
+        """A finding: its smallest program in full, and a line for each other way in which it shows."""
+        show, backend = self.console.print, self.summary.header.backend
+        for n, failure in enumerate(cause.failures):
+            show(Text(f"{'also: ' if n else ''}{failure_sentence(failure, backend)}", STYLES["new"]))
+            if not n:
+                show(Text(f"    seen in {cause.extent}", "dim"))
+                show(_program(failure.case), soft_wrap=True)
+            self._replay(failure.case, folder, end=n == len(cause.failures) - 1)
+        if not cause.failures:
+            show(Text(f"{' '.join(filter(None, cause.key))}: seen in {cause.extent}\n", STYLES["new"]))
 
-    def _replay(self, case: Case | ScriptCase, folder: Path | None) -> None:
+    def _replay(self, case: Case | ScriptCase, folder: Path | None, end: bool = True) -> None:
         if folder is not None:
-            self.console.print(Text(f"    {replay_command(case, self.summary.header)}\n"), soft_wrap=True)
+            self.console.print(Text(f"    {replay_command(case, self.summary.header)}"), soft_wrap=True)
+        if end:
+            self.console.print()
 
     def _verdict(self, strict: bool) -> None:
         s, status = self.summary, self.summary.status(strict)

@@ -189,7 +189,9 @@ def script_outcome(
     if divergence is None:
         return row
     where = "program" if divergence.aspect == "raises" else divergence.aspect
-    return row.model_copy(update={"verdict": divergence.verdict, "where": where, "reason": visible(divergence.reason)})
+    alike = f"{divergence.aspect} after {divergence.act} {' '.join(sorted(divergence.signature[2]))}"
+    said = {"where": where, "reason": visible(divergence.reason), "instead": alike.strip()}
+    return row.model_copy(update={"verdict": divergence.verdict, **said})
 
 
 def script_failure(task: Task, number: int, smallest: Divergence, examiner: Examiner) -> FailureRecord:

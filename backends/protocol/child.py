@@ -227,7 +227,8 @@ class Accused:
             self.tensors = self.fields.get("tensors")
         versions = self.finding.part("its versions()", self.voice.versions)
         self.finding.check_versions(versions)
-        python = {"python": platform.python_version(), "bfloat16": "ml_dtypes" in sys.modules}
+        library = getattr(sys.modules.get(next(iter(versions)).replace("-", "_")), "__file__", None) or ""
+        python = {"library": library, "python": platform.python_version(), "bfloat16": "ml_dtypes" in sys.modules}
         return {**described, **python, "versions": dict(versions)}
 
     def found(self, spec: str) -> Any:
@@ -347,7 +348,13 @@ def main() -> None:
     limit(config.get("memory"))
     package(OWN, HERE)
     package(ACCUSED, Path(config["accused"]))
-    frames = importlib.import_module(f"{OWN}.frames")
+    try:
+        frames = importlib.import_module(f"{OWN}.frames")
+    except ModuleNotFoundError as missing:  # without NumPy there are no arrays, but there is a reply
+        reply = {"missing": missing.name, "id": json.loads(channel.questions.readline())["id"]}
+        channel.answers.write(json.dumps(reply).encode() + b"\n")
+        channel.answers.flush()
+        return
     accused, own = Accused(config), os.getpid()
     while True:
         line = channel.questions.readline()

@@ -20,7 +20,7 @@ from ...oracle.dtypes import FLOATS
 from ...oracle.lockstep import ASPECTS
 from ...oracle.modes import MODES
 from ...oracle.program import Program
-from ...oracle.protocol import Answer, Backend, Language, Lost, MalformedAnswer, Raised, Unsupported
+from ...oracle.protocol import GIVEN, Answer, Backend, Language, Lost, MalformedAnswer, Raised, Unsupported
 from ...oracle.reference import OPS
 from ..language import LanguageError, Source, source, template_of
 from .process import START_TIMEOUT, Limits, Process
@@ -30,8 +30,7 @@ __all__ = ["HelloError", "Isolated", "environment"]
 CHILD = Path(__file__).with_name("child.py")
 #: The protocol that this adjudge speaks.
 PROTOCOL = 1
-#: The fields of a backend and of a language that a process is asked for.
-FIELDS = tuple(f.name for f in fields(Backend) if f.name not in ("observer", "file"))
+#: The fields of a language that a process is asked for.
 LANGUAGE = tuple(f.name for f in fields(Language))
 #: What a process of another language says of itself; whatever else it may say is not heard.
 FOREIGN = ("name", "versions", "dtypes", "ops", "modes", "unit_roundoff", "flushes_subnormals", "numpy_dtypes")
@@ -91,7 +90,7 @@ class Isolated:
 
     def _hello(self) -> dict[str, Any]:
         message = {
-            "do": "hello", "protocol": PROTOCOL, "ops": list(OPS), "floats": list(FLOATS), "fields": FIELDS,
+            "do": "hello", "protocol": PROTOCOL, "ops": list(OPS), "floats": list(FLOATS), "fields": GIVEN,
             "language": LANGUAGE,
         }  # fmt: skip
         try:
@@ -154,6 +153,8 @@ class Isolated:
             "tensors": Worlds(self, tensors) if tensors else None,
             "use_cache": self.use_cache,
             "language": language,
+            "function_of": self.function_of if self.spoken else None,
+            "library": str(hello.get("library", "")),
             "observer": self.observe,
         })  # fmt: skip
 

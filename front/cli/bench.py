@@ -10,7 +10,7 @@ import click
 from adjudge.backends import BackendError
 from adjudge.records.places import BENCH_FILE
 
-from .command import REPORT_DIR, history_option, listed, near, refuse
+from .command import REPORT_DIR, history_option, listed, near, refuse, tell
 
 if TYPE_CHECKING:
     from adjudge.records.models import Record
@@ -28,7 +28,7 @@ __all__ = ["bench"]
 def bench(
     ctx: click.Context, backends: tuple[str, ...], ops: tuple[str, ...], past: str, gate: float | None, report_dir: str
 ) -> int:
-    """Time backprop, judging each answer right before: BACKEND as for `check`, and BACKEND@ENV in another environment.
+    """Time backprop, judging each answer right before: BACKEND as for `check`, also @ENV and ==VERSION.
 
     With --gate the first BACKEND is compared with the second, or with itself: status 3 if in some case it takes more than RATIO
     times as long, and still does when measured again. Status 1 if an answer is wrong, 2 if nothing could be timed.
@@ -49,7 +49,7 @@ def bench(
     if gate is not None and not 1 <= len(backends) <= 2:
         refuse(f"--gate compares one backend with another, or with itself: {len(backends)} are given")
     try:
-        sides = [Side.of(spec) for spec in backends] or default_sides()
+        sides = [Side.of(spec, tell) for spec in backends] or default_sides()
     except BackendError as problem:
         refuse(str(problem))
     if gate is not None and len(sides) == 1:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from adjudge.backends import BackendError, installed, load
+from adjudge.backends import BackendError, installed, isolate
 from adjudge.oracle.judge import FAILING, VERDICTS
 
 from .command import PASSED, a_name
@@ -83,7 +83,7 @@ def _installed(distribution: str) -> str:
 
 def _imports(name: str) -> str:
     try:
-        return ", ".join(f"{package} {number}" for package, number in load(name, own_process=True).versions().items())
+        return ", ".join(f"{package} {number}" for package, number in isolate(name).versions().items())
     except BackendError as problem:
         return str(problem)
 

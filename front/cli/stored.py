@@ -20,7 +20,7 @@ from adjudge.records.models import OutcomeRecord, finding_fields
 from adjudge.records.script_case import script_text
 from adjudge.records.sentences import failure_sentence
 from adjudge.records.text import visible
-from adjudge.reports.script import script
+from adjudge.reports.script import imported, script
 from adjudge.reports.terminal import make_console, witness_table
 from adjudge.suite.examiner import witnesses
 
@@ -159,7 +159,7 @@ def explain_case(case: Case | ScriptCase, spec: str | None) -> int:
         console.print(f"\nTo blame: {blamed.op} ({visible(blamed.note)}).")
         if blamed.alone is not None and len(case.question.program.steps) > 1:
             console.print(f"\nThat step alone:\n{blamed.alone.program}", soft_wrap=True)
-    if judged.language.vjp:
+    if judged.language.vjp or judged.spec:
         console.print(f"\nAs a script:\n\n{_script_or_refusal(case, judged)}", soft_wrap=True)
     else:
         console.print(f"\nThere is no script: {why_no_script(judged)}.")
@@ -176,9 +176,9 @@ def written_script(case: Case | ScriptCase, judged: Backend) -> str | None:
     library = judged.tensors
     if library is None:
         return None
-    return script_text(
-        case if case.expected else _script_replayed(case, judged)[2], getattr(library, "module", "") or library.__name__
-    )
+    now = case if case.expected else _script_replayed(case, judged)[2]
+    own = imported(judged, for_language=True) if judged.spec else ""
+    return script_text(now, getattr(library, "module", "") or library.__name__, own)
 
 
 def _script_or_refusal(case: Case | ScriptCase, judged: Backend) -> str:

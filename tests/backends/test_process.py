@@ -22,6 +22,7 @@ from adjudge.oracle.lockstep import replay
 from adjudge.oracle.program import LAYOUTS, Input, Question
 from adjudge.oracle.protocol import Lost, MalformedAnswer, Raised, Unsupported
 from adjudge.records.files import read_records
+from adjudge.records.ledger import shipped_ledger
 from adjudge.records.models import OutcomeRecord
 
 #: A right backend; `{vjp}` is done first, whenever it is asked.
@@ -113,6 +114,33 @@ def test_a_run_goes_on_and_fails(name: str) -> None:
     for file in ("report.json", "summary.md", "junit.xml"):
         assert said.split(" (")[0].split("'")[0] in (Path("adjudge-report") / file).read_text()
     assert json.loads(Path("adjudge-report/report.json").read_text())["verdict"]["passed"] is False
+
+
+@pytest.mark.parametrize("name", ["leaves", "exits", "segfaults", "prints", "returns a number", "interrupts"])
+def test_the_script_of_a_case_shows_it_and_no_longer_once_it_is_mended(name: str) -> None:
+    Path("own.py").write_text(attack(ATTACKS[name][0]))
+    assert check("own.py", "--op", "sin").exit_code == 1
+    scripts = sorted(Path("adjudge-report/cases").absolute().glob("*.py"))
+    assert scripts
+    for act, status in ((ATTACKS[name][0], 1), ("", 0)):
+        Path("own.py").write_text(attack(act))
+        for script in scripts:
+            done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd="/")
+            assert done.returncode == status, done.stdout + done.stderr
+
+
+def test_the_script_of_a_patched_library_shows_the_patch() -> None:
+    pytest.importorskip("mygrad", reason="MyGrad is not installed")
+    patch = "Arctan.backward_var = lambda self, grad, index: grad / (1 + self.variables[index].data)\n"
+    text = "from mygrad.math.trigonometric.ops import Arctan\nfrom adjudge.backends.mygrad import *\nname = 'broken'\n"
+    Path("broken.py").write_text(text + patch)
+    assert check("broken.py", "--op", "arctan").exit_code == 1
+    wrong = [f for f in json.loads(Path("adjudge-report/report.json").read_text())["failures"] if f["verdict"] == "wrong"]
+    script = Path(f"adjudge-report/cases/{wrong[0]['case']}.py").absolute()
+    for source, status in ((text + patch, 1), (text, 0)):
+        Path("broken.py").write_text(source)
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd="/")
+        assert done.returncode == status, done.stdout + done.stderr
 
 
 def check(*args: str) -> Result:
@@ -255,8 +283,9 @@ def test_tensors_are_run_in_there() -> None:
     pytest.importorskip("mygrad", reason="MyGrad is not installed")
     tensors = isolate("mygrad").tensors
     assert replay(tensors, ["a = lib.tensor([1.0, 2.0])", "b = a * 2", "b.backward()"]) is None
-    divergence = replay(tensors, ["a = lib.tensor(2.0, constant=True)", "a.no_such_thing"])
-    assert divergence is None  # both refuse it
+    ledger, version = shipped_ledger("mygrad"), next(iter(isolate("mygrad").versions().values()))
+    for entry in [e for e in ledger.divergences if e.applies(version)]:
+        assert entry.state(replay(tensors, entry.snippet))[0] == "still fails", entry.id
 
 
 # -- replies ------------------------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_whatever_becomes_of_a_run_all_outputs_agree(
 ) -> None:
     records, status, reason = SITUATIONS[situation]
 
-    def ran(settings: Any, emit: Any) -> None:
+    def ran(settings: Any, emit: Any, loaded: Any) -> None:
         for came in records:
             emit(came)
         if records[-1].kind != "end":

@@ -120,7 +120,7 @@ REFUSED = {
     "ledgers/billions-by-repeat.toml": "it needs 1000000000001 elements by step 'repeat', and a program from a file",
     "ledgers/bytes.toml": "cannot be read: not UTF-8",
     "ledgers/case-of-another-shape.toml": "its cotangent has shape (2,), and the program's value ()",
-    "ledgers/escapes-at-the-top.toml": "has '\\x1b[2J' at its top; only [[entry]] may stand there",
+    "ledgers/escapes-at-the-top.toml": "has '\\x1b[2J' at its top; only [[entry]] and [[unsupported]] may stand there",
     "ledgers/id-climbs.toml": "'id' must name a file: letters, digits, '_', '-' and '.' only, not",
     "ledgers/nested.toml": "is nested too deeply",
     "ledgers/parameter-injects.toml": "parameter \"x=1)\\nopen('canary', 'w')\" of 'exp' is no name with a number,",

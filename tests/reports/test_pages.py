@@ -86,8 +86,9 @@ DOUBT = record(kind="disagreement", op="exp", case=case())
 UNDECIDED = outcome("log", "undecided", reason="ill-conditioned: wide")
 UNSUPPORTED = outcome("abs", "unsupported", reason="toy has no abs")
 END = record(kind="end", seconds=2.0)
+WRONG = outcome("exp", "wrong", where="gradient of a", blamed="exp")
 FULL = [
-    header(), *[outcome()] * 4, outcome("log", "lossy"), outcome("exp", "wrong"), failure(),
+    header(), *[outcome()] * 4, outcome("log", "lossy"), WRONG, failure(),
     outcome("log", "wrong", known="log-1"), UNDECIDED, UNSUPPORTED, *ends("exp", "log", "abs"), KINK, LEDGER, END,
 ]  # fmt: skip
 
@@ -165,7 +166,7 @@ def test_a_hostile_text_stays_text(field: str) -> None:
 def test_many_long_failures_fit_into_a_megabyte(tmp_path: Path) -> None:
     (tmp_path / "cases").mkdir()
     (tmp_path / "cases" / "0123456789ab.py").write_text("x = 1  # " + "y" * 10_000 + "\n" * 5000)
-    long = [failure(f"op{n}", reason="z" * 3000, verdict="crash") for n in range(900)]
+    long = [failure(f"op{n}", reason=f"{n} " + "z" * 3000, verdict="crash") for n in range(900)]
     text = page(header(), *long, END, folder=tmp_path)
     assert len(text.encode()) < MOST_BYTES
     assert "op0 (float64) crashes" in text
@@ -305,7 +306,9 @@ def test_the_job_summary_has_its_tables_first_and_is_cut() -> None:
     text = ci.job_summary(summarise(FULL))
     assert text.startswith("## adjudge: toy FAILED\n\n| judged | correct |")
     assert text.index("| exp | new | 5 |") < text.index("### New failures")
-    long = ci.job_summary(summarise([header(), *[failure(reason="é" * 300, verdict="crash")] * 900, END]))
+    long = ci.job_summary(
+        summarise([header(), *[failure(reason=f"{n} " + "é" * 300, verdict="crash") for n in range(900)], END])
+    )
     assert len(long.encode()) <= ci.MOST_BYTES
     assert re.search(r"Cut here: \d+ more lines are in the report\.\n$", long)
 
@@ -313,7 +316,7 @@ def test_the_job_summary_has_its_tables_first_and_is_cut() -> None:
 def test_annotations_are_few_and_name_what_fails() -> None:
     (only,) = ci.annotate(summarise(FULL))
     assert only.startswith("::error title=adjudge%3A exp is wrong::toy exp (float64) is wrong")
-    many = ci.annotate(summarise([header(), *[failure()] * 30, END]))
+    many = ci.annotate(summarise([header(), *[failure(f"op{n}") for n in range(30)], END]))
     assert len(many) == ci.MOST_ANNOTATIONS
     assert "21 more are in the report" in many[-1]
     assert ci.annotate(summarise([header(ops=["exp"]), outcome(), *ends("exp"), END])) == []
