@@ -288,7 +288,7 @@ def check_foreign(hello: Mapping[str, Any]) -> None:
 
 def _language(described: Mapping[str, Any]) -> Language:
     """A language as a process described it."""
-    made = {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
+    made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
     made["refusals"] = tuple(map(tuple, made.get("refusals", ())))
     language = Language(**made)
     texts = {f.name: f.type for f in fields(Language)}

@@ -5,7 +5,7 @@ Needs CPython 3.8 and NumPy alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ def _is_text(x: Any) -> bool:
     return isinstance(x, str) and bool(x.strip())
 
 
-def _rules(floats: Sequence[str]) -> dict[str, tuple[str, Callable[[Any], bool]]]:
+def _rules(floats: Collection[str]) -> dict[str, tuple[str, Callable[[Any], bool]]]:
     """What each field must be, in words and as a test."""
 
     def some_floats(names: Any) -> bool:
@@ -80,7 +80,7 @@ def is_spoken(given: Any) -> bool:
     return hasattr(language, "spelling") and hasattr(language, "vjp") and not hasattr(given, "vjp")
 
 
-def fields_of(given: Any, names: Sequence[str], floats: Sequence[str]) -> dict[str, Any]:
+def fields_of(given: Any, names: Sequence[str], floats: Collection[str]) -> dict[str, Any]:
     """The fields that a module or object has, a lone `hvp` as a mapping.
 
     Parameters
@@ -106,7 +106,7 @@ def fields_of(given: Any, names: Sequence[str], floats: Sequence[str]) -> dict[s
     return own
 
 
-def check_fields(own: Mapping[str, Any], floats: Sequence[str]) -> None:
+def check_fields(own: Mapping[str, Any], floats: Collection[str]) -> None:
     """Raise `TypeError` where a field of a backend is not what it must be: a sentence that "it" is the subject of."""
     for name, (rule, holds) in _rules(floats).items():
         if name in own and not holds(own[name]):

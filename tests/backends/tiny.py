@@ -8,20 +8,21 @@ import json
 import math
 import struct
 import sys
+from typing import Any
 
 SIZES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "float16": 2, "bfloat16": 2, "int32": 4, "uint32": 4}
 STEPS = {"sin", "multiply", "sum"}
 
 
-def count(shape):
+def count(shape: list[int]) -> int:
     return math.prod(shape)
 
 
-def hello(message, arrays):
+def hello(message: Any, arrays: list[Any]) -> tuple[dict[str, Any], list[Any]]:
     return {"name": "tiny", "versions": {"tiny": "1.0"}, "dtypes": ["float64"], "ops": sorted(STEPS & set(message["ops"]))}, []
 
 
-def ask(message, arrays):
+def ask(message: Any, arrays: list[Any]) -> tuple[dict[str, Any], list[Any]]:
     if any(step["params"] for step in message["steps"]) or any(form["dtype"] != "float64" for form, _ in arrays):
         return {"unsupported": "tiny has float64 alone, and no parameters"}, []
     inputs = len(message["inputs"])
@@ -54,11 +55,11 @@ def ask(message, arrays):
     return {"answer": [0, *(1 + wanted.index(n) if n in wanted else None for n in range(inputs))]}, sent
 
 
-def main():
+def main() -> None:
     source, out = sys.stdin.buffer, sys.stdout.buffer
     when, code = sys.argv[1:] or ("", "")
     while line := source.readline():
-        message, arrays = json.loads(line), []
+        message, arrays = json.loads(line), list[Any]()
         for form in message.get("arrays", []):
             raw = source.read(count(form["shape"]) * SIZES.get(form["dtype"], 8))
             numbers = struct.unpack(f"<{count(form['shape'])}d", raw) if form["dtype"] == "float64" else raw
@@ -67,7 +68,7 @@ def main():
         reply = {"id": message["id"], **reply, "arrays": [form for form, _ in sent]}
         data = b"".join(struct.pack(f"<{len(numbers)}d", *numbers) for _, numbers in sent)
         if message["do"] == when and (when == "hello" or sent):
-            spoilt = {"reply": reply, "data": data, "out": out}
+            spoilt: dict[str, Any] = {"reply": reply, "data": data, "out": out}
             exec(code, spoilt)
             reply, data = spoilt["reply"], spoilt["data"]
         out.write((reply if isinstance(reply, bytes) else json.dumps(reply).encode()) + b"\n" + data)
