@@ -21,6 +21,8 @@ from adjudge.oracle.program import Question
 from adjudge.strategies import questions
 from adjudge.strategies.catalogue import CATALOGUE
 
+from .test_process import alive, descendants, wait_for
+
 HERE = Path(__file__).parent
 PROTOCOL = Path(isolated.__file__).parent
 EXAMPLE = PROTOCOL / "tensorflow_js"
@@ -174,6 +176,18 @@ def test_its_memory_has_the_limit_too() -> None:
     judgement = judge(one(), backend)
     assert judgement.verdict == "crash"
     assert "MemoryError" in (judgement.worst.reason if judgement.worst else "")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
+def test_when_the_judge_is_killed_it_ends_whatever_it_is_doing() -> None:
+    tiny("ask", "open('asked', 'a').close(); import time; time.sleep(1e6)")
+    command = [sys.executable, "-m", "adjudge", "check", "tiny.py", "--op", "sin", "-j", "2", "--question-timeout", "600"]
+    run = subprocess.Popen([*command, "--no-report"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: Path("asked").exists(), 60)
+    started = descendants(run.pid)
+    run.kill()
+    run.wait()
+    wait_for(lambda: not any(map(alive, started)), 20)
 
 
 # -- the page ------------------------------------------------------------------------------------------------------------------
