@@ -2,8 +2,9 @@
 
 ``python child.py CONFIG``, where CONFIG is JSON: "judge", the process that asks; "accused", the folder of
 `adjudge.oracle.accused`; "memory", a limit in bytes or null; and either "spec" (a user's own backend, see `finding`) or
-"language" (texts, names of packages and of the module that has tensors), for one that ships with adjudge. README.md beside this
-file describes the messages. Needs CPython 3.8, NumPy and the library; what the library prints is no answer.
+"language" (texts, names of packages and of the module that has tensors), for one that ships with adjudge, or "command", for a
+process in another language: this one then becomes that one, within the same limits. README.md beside this file describes the
+messages. Needs CPython 3.8, NumPy and the library; what the library prints is no answer.
 """
 
 from __future__ import annotations
@@ -203,7 +204,7 @@ class Accused:
         if spec is not None:
             found = self.found(spec)
             if hasattr(found, "command"):
-                return {"command": list(found.command), "name": getattr(found, "name", ""), "folder": folder_of(found)}
+                return {"command": listed(found.command), "name": getattr(found, "name", ""), "folder": folder_of(found)}
             self.fields = self.finding.part("it", lambda: self.adapter.fields_of(found, message["fields"], message["floats"]))
             plain = ("name", "dtypes", "numpy_dtypes", "unit_roundoff", "flushes_subnormals", "distributions")
             described = {name: listed(self.fields[name]) for name in plain if name in self.fields}
@@ -330,10 +331,23 @@ def refusal(problem: BaseException, accused: Accused, do: str) -> dict[str, Any]
     return {"raised": f"{type(problem).__name__}: {text}"}
 
 
+def become(config: Mapping[str, Any]) -> None:
+    """Turn this process into that of a command, which ends with the judge as well, and has its memory limit."""
+    command = config["command"]
+    die_with_the_judge(config["judge"])
+    limit(config.get("memory"))
+    try:
+        os.execvp(command[0], command)
+    except OSError as problem:
+        sys.exit(f"{command[0]}: {problem.strerror}")
+
+
 def main() -> None:
     """Answer requests until the input ends."""
-    channel = Channel()
     config = json.loads(sys.argv[1])
+    if "command" in config:
+        become(config)
+    channel = Channel()
     if sys.path and Path(sys.path[0] or ".").resolve() == HERE:
         del sys.path[0]
     die_with_the_judge(config["judge"])

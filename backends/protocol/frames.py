@@ -17,6 +17,8 @@ __all__ = ["DTYPES", "MOST_BYTES", "FrameError", "packed", "read"]
 
 #: A line is no longer than this, and neither are the arrays of one message together.
 MOST_LINE, MOST_BYTES = 2**22, 2**30
+#: Nor has an array more axes: NumPy 1 has no more.
+MOST_AXES = 32
 #: The dtypes that every implementation knows; between two processes of NumPy any number may travel.
 DTYPES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -70,18 +72,24 @@ def read(line: bytes, take: Callable[[int], bytes]) -> tuple[dict[str, Any], lis
     try:
         message = json.loads(line)
         listed = message.pop("arrays", [])
-        forms = [(np.dtype(form["dtype"]), tuple(map(int, form["shape"]))) for form in listed]
+        forms = [(form["dtype"], tuple(form["shape"])) for form in listed]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
         raise FrameError(f"{_shown(line)} stands where a message is due") from problem
-    sizes = [_size(dtype, shape) for dtype, shape in forms]
+    sizes = [_size(name, shape) for name, shape in forms]
     if sum(sizes) > MOST_BYTES:
         raise FrameError(f"its arrays have {sum(sizes)} bytes together; {MOST_BYTES} are the most")
-    return message, [_array(take(size), dtype, shape) for size, (dtype, shape) in zip(sizes, forms)]
+    return message, [_array(take(size), np.dtype(name), shape) for size, (name, shape) in zip(sizes, forms)]
 
 
-def _size(dtype: np.dtype, shape: tuple[int, ...]) -> int:
-    if (dtype.kind not in "biufc" and dtype.name != "bfloat16") or any(n < 0 for n in shape):
-        raise FrameError(f"an array of dtype {dtype} and shape {shape} cannot be sent")
+def _size(name: Any, shape: tuple[Any, ...]) -> int:
+    try:
+        dtype = np.dtype(name) if isinstance(name, str) else None
+    except TypeError:
+        dtype = None
+    if dtype is None or (dtype.kind not in "biufc" and dtype.name != "bfloat16"):
+        raise FrameError(f"{_brief(name)} is no dtype of an array")
+    if len(shape) > MOST_AXES or not all(type(n) is int and 0 <= n <= MOST_BYTES for n in shape):
+        raise FrameError(f"{_brief(list(shape))} is no shape of an array")
     size = int(dtype.itemsize)
     for n in shape:
         size *= n
@@ -91,6 +99,11 @@ def _size(dtype: np.dtype, shape: tuple[int, ...]) -> int:
 def _array(data: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     out = np.frombuffer(bytearray(data), dtype).reshape(shape) if data else np.zeros(shape, dtype)
     return out.byteswap() if SWAPPED else out
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text[:60] + ("…" if len(text) > 60 else "")
 
 
 def _shown(line: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...oracle import accused
+from ...oracle.accused.adapter import check_fields
 from ...oracle.accused.observe import NotAnArray, Observation, all_same
 from ...oracle.dtypes import FLOATS
 from ...oracle.lockstep import ASPECTS
@@ -31,6 +32,8 @@ CHILD = Path(__file__).with_name("child.py")
 PROTOCOL = 1
 #: The fields of a language that a process is asked for.
 LANGUAGE = tuple(f.name for f in fields(Language))
+#: What a process of another language says of itself; whatever else it may say is not heard.
+FOREIGN = ("name", "versions", "dtypes", "ops", "modes", "unit_roundoff", "flushes_subnormals", "numpy_dtypes")
 #: After so many questions the error output is looked at.
 TIDY_EVERY = 500
 
@@ -78,9 +81,7 @@ class Isolated:
         self.process = Process(command, environment(language.environment, python is not None), limits)
         self.hello = self._hello()
         if "command" in self.hello:
-            self.process.close()
-            self.process = Process(self.hello["command"], dict(os.environ), limits, self.hello["folder"])
-            self.hello = {**self._hello(), "foreign": True}
+            self._start_foreign(self.hello, told)
         self._asked = 0
         self._cache: str | None = None
         self.backend = self._backend()
@@ -103,6 +104,22 @@ class Isolated:
                 self.process.close()
                 raise HelloError(kind, str(reply[kind]))
         return reply
+
+    def _start_foreign(self, named: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+        """Start the command that a backend names instead of answering, and hear what that is."""
+        self.process.close()
+        words = named["command"]
+        if not (isinstance(words, list) and words and all(isinstance(word, str) and word for word in words)):
+            raise HelloError("refused", f"its command must be a list of words, not {words!r}")
+        command = [sys.executable, str(CHILD), json.dumps({**told, "command": words})]
+        self.process = Process(command, dict(os.environ), self.limits, named["folder"])
+        said = {"name": named["name"], **self._hello()}
+        self.hello = {"foreign": True, **{name: said[name] for name in FOREIGN if name in said}}
+        try:
+            check_foreign(self.hello)
+        except TypeError as problem:
+            self.process.close()
+            raise HelloError("refused", str(problem)) from problem
 
     def _backend(self) -> Backend:
         hello, own = self.hello, dict(self.given)
@@ -184,9 +201,16 @@ class Isolated:
         if "tangents" in takes:
             arrays += [v for i, v in zip(program.inputs, tangents, strict=True) if not i.constant and v is not None]
         first = self._answer(message, arrays)
-        if self.hello.get("foreign") and mode == "vjp":  # nobody watches it: it is asked again from here
-            return _compared(first, self._answer(message, arrays))
-        return first
+        if not self.hello.get("foreign"):
+            return first
+        due = {"vjp": 1 + len(inputs), "jvp": 2, "hvp": len(inputs)}[mode]
+        if len(first.arrays) != due:
+            raise MalformedAnswer(f"its answer has {len(first.arrays)} places where {due} are due")
+        if mode == "hvp":
+            return first
+        if first.arrays[0] is None:  # a value; where a derivative is missing it may be nothing but zeros
+            first.arrays[0] = NotAnArray("null")
+        return first if mode == "jvp" else _compared(first, self._answer(message, arrays))
 
     def _source(self, program: Program, mode: str, way: str) -> Source:
         language = self.backend.language
@@ -200,7 +224,7 @@ class Isolated:
             shown = noise.splitlines()[0][:60]
             raise Lost(f"it wrote {shown!r} to the standard output, which is for answers (--in-process leaves it to you)")
         try:
-            return _observation(reply, sent)
+            return _observation(reply, sent, bool(self.hello.get("foreign")))
         except (LookupError, TypeError, ValueError, AttributeError) as problem:
             self.process.close()
             raise Lost(f"garbage on the channel: its answer {str(reply['answer'])[:60]} cannot be read") from problem
@@ -211,7 +235,10 @@ class Isolated:
         if self._asked % TIDY_EVERY == 0:
             self.process.forget_errors()
         if not self.process.alive:
-            self._hello()
+            try:
+                self._hello()
+            except HelloError as problem:
+                raise Lost(f"it could not be started again: {problem}") from problem
             if self._cache is not None:
                 self.process.ask({"do": "cache", "folder": self._cache}, seconds=START_TIMEOUT)
         return self.process.ask(message, arrays)
@@ -240,9 +267,36 @@ class Isolated:
         return self.observe("hvp", next(iter(self.backend.hvp)), program, cotangent, tangents).arrays
 
 
+def check_foreign(hello: Mapping[str, Any]) -> None:
+    """Raise `TypeError` where a process of another language does not say what README.md asks for: a sentence of an "it"."""
+
+    def texts(value: Any) -> bool:
+        return isinstance(value, list) and all(isinstance(text, str) and text.isprintable() for text in value)
+
+    def named(kind: str, names: Any, known: Collection[str]) -> None:
+        if not texts(names):
+            raise TypeError(f"its {kind} must be a list of names, not {str(names)[:60]!r}")
+        if unknown := [name for name in names if name not in known]:
+            raise TypeError(f"its {kind} have {unknown[0]!r}, which is none of those that it was told")
+
+    check_fields({"dtypes": None, **{name: value for name, value in hello.items() if name != "versions"}}, FLOATS)
+    if not texts([hello["name"]]):
+        raise TypeError(f"its name must be printable, not {hello['name']!r}")
+    versions = hello.get("versions")
+    if not (isinstance(versions, dict) and versions and texts([*versions, *versions.values()])):
+        raise TypeError(f"its versions must be an object of package to version, not {versions!r}")
+    named("ops", hello.get("ops"), OPS)
+    modes = hello.get("modes", {"vjp": [""]})
+    if not (isinstance(modes, dict) and all(map(texts, modes.values()))):
+        raise TypeError(f"its modes must be an object of mode to list of ways, not {modes!r}")
+    named("modes", list(modes), MODES)
+    if not modes.get("vjp"):
+        raise TypeError("its modes lack 'vjp', which every implementation is asked in")
+
+
 def _language(described: Mapping[str, Any]) -> Language:
     """A language as a process described it."""
-    made = {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
+    made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in described.items()}
     made["refusals"] = tuple(map(tuple, made.get("refusals", ())))
     language = Language(**made)
     texts = {f.name: f.type for f in fields(Language)}
@@ -265,7 +319,7 @@ def _problem(reply: Mapping[str, Any], limits: Limits) -> Exception:
     return Lost(f"garbage on the channel: a reply with {', '.join(map(repr, reply)) or 'nothing'} in it is none to a question")
 
 
-def _observation(reply: Mapping[str, Any], sent: Sequence[np.ndarray]) -> Observation:
+def _observation(reply: Mapping[str, Any], sent: Sequence[np.ndarray], foreign: bool) -> Observation:
     def array(place: Any) -> Any:
         if isinstance(place, Mapping):
             return NotAnArray(str(place["kind"]))
@@ -275,7 +329,9 @@ def _observation(reply: Mapping[str, Any], sent: Sequence[np.ndarray]) -> Observ
             raise ValueError(f"{place!r} is no number of an array")
         return sent[place]
 
-    seen = dict(reply.get("observed", {}))
+    if not isinstance(reply["answer"], list):
+        raise TypeError("it is no list")
+    seen = {} if foreign else dict(reply.get("observed", {}))
     if "shared" in seen:
         seen["shared"] = [(int(n), str(kind), int(m)) for n, kind, m in seen["shared"]]
     return Observation([array(place) for place in reply["answer"]], **seen)

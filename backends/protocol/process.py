@@ -77,6 +77,7 @@ class Process:
         self._errors: IO[bytes] | None = None
         self._read = b""
         self._asked = 0
+        self._part = ""
 
     @property
     def alive(self) -> bool:
@@ -137,18 +138,21 @@ class Process:
         allowed = self.limits.seconds if seconds is None else seconds
         now = time.time()
         late, over = now + allowed, self.limits.deadline
+        self._part = ""
         try:
             self._write(packed({**message, "id": self._asked}, arrays), min(late, over))
             reply, sent = read(self._line(min(late, over)), lambda size: self._take(size, min(late, over)))
             if reply.pop("id", None) != self._asked:
                 raise FrameError("an answer without the id of the question")
+            if self._read:
+                raise FrameError(f"{self._read[:60]!r} follows an answer")
             return reply, sent
         except _Late:
             self.close()
             if over < late:
                 raise OutOfTime from None
             option = "--question-timeout" if seconds is None else "the limit for a start"
-            raise Lost(f"no answer within {allowed:g} s ({option})") from None
+            raise Lost(f"no answer within {allowed:g} s ({option}){self._part}") from None
         except FrameError as problem:
             self.close()
             raise Lost(f"garbage on the channel: {problem}") from None
@@ -185,6 +189,7 @@ class Process:
         held = len(self._read)
         while held < size:
             self._read = b""
+            self._part = f": {held} of the {size} bytes of an array came"
             self._fill(until)
             parts.append(self._read)
             held += len(self._read)
@@ -220,7 +225,7 @@ class Process:
     # -- how it ended ---------------------------------------------------------------------------------------------------
 
     def _end(self) -> str:
-        """How the process ended, in a sentence, and the last line of its error output."""
+        """How the process ended, in a sentence, and what its error output says last."""
         process = self._running
         assert process is not None
         try:
@@ -239,7 +244,10 @@ class Process:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - 4096))
         lines = self._errors.read().decode("utf-8", "replace").strip().split("\n")
-        return lines[-1].strip()[:200]
+        telling = [
+            line for line in lines if "error:" in line.lower()
+        ]  # the last line need not be: Node.js ends with its version
+        return (telling or lines)[-1].strip()[:200]
 
     def forget_errors(self) -> None:
         """Cut the error output, which may grow without end."""

@@ -5,7 +5,7 @@ Needs CPython 3.8 and NumPy alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ def _is_text(x: Any) -> bool:
     return isinstance(x, str) and bool(x.strip())
 
 
-def _rules(floats: Sequence[str]) -> dict[str, tuple[str, Callable[[Any], bool]]]:
+def _rules(floats: Collection[str]) -> dict[str, tuple[str, Callable[[Any], bool]]]:
     """What each field must be, in words and as a test."""
 
     def some_floats(names: Any) -> bool:
@@ -67,6 +67,8 @@ def _rules(floats: Sequence[str]) -> dict[str, tuple[str, Callable[[Any], bool]]
         "hvp": ("a function, or a dict of functions", lambda x: isinstance(x, Mapping) and all(map(callable, x.values()))),
         "dtypes": (f"a tuple of float dtypes ({', '.join(floats)})", some_floats),
         "unit_roundoff": ("a dict of float dtypes to numbers between 0 and 1/2", roundoffs),
+        "flushes_subnormals": ("true or false", lambda x: isinstance(x, bool)),
+        "numpy_dtypes": ("true or false", lambda x: isinstance(x, bool)),
         "language": ("a Language", lambda x: hasattr(x, "spelling")),
         "distributions": ("a tuple of names", lambda x: isinstance(x, (tuple, list)) and bool(x) and all(map(_is_text, x))),
     }
@@ -78,7 +80,7 @@ def is_spoken(given: Any) -> bool:
     return hasattr(language, "spelling") and hasattr(language, "vjp") and not hasattr(given, "vjp")
 
 
-def fields_of(given: Any, names: Sequence[str], floats: Sequence[str]) -> dict[str, Any]:
+def fields_of(given: Any, names: Sequence[str], floats: Collection[str]) -> dict[str, Any]:
     """The fields that a module or object has, a lone `hvp` as a mapping.
 
     Parameters
@@ -104,8 +106,8 @@ def fields_of(given: Any, names: Sequence[str], floats: Sequence[str]) -> dict[s
     return own
 
 
-def check_fields(own: Mapping[str, Any], floats: Sequence[str]) -> None:
-    """Raise `TypeError` where a field is not what it must be."""
+def check_fields(own: Mapping[str, Any], floats: Collection[str]) -> None:
+    """Raise `TypeError` where a field of a backend is not what it must be: a sentence that "it" is the subject of."""
     for name, (rule, holds) in _rules(floats).items():
         if name in own and not holds(own[name]):
             raise TypeError(f"its {name} must be {rule}, not {own[name]!r}")

@@ -14,6 +14,8 @@ from .test_rooms import ARROWS, ROOT
 
 #: What `pyproject.toml` asks for.
 SETUPTOOLS = Version("77")
+#: What lies among the files of a room, and is made or fetched by tools.
+NOT_OURS = {"__pycache__", "node_modules", "adjudge-report", ".adjudge"}
 
 
 def setuptools_here() -> Version:
@@ -31,7 +33,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     copy = tmp_path_factory.mktemp("checkout")
     for path in (*(ROOT / room for room in (*ARROWS, "tests")), *ROOT.glob("*.py"), *ROOT.glob("*.toml"), *ROOT.glob("*.md")):
         if path.is_dir():
-            shutil.copytree(path, copy / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(path, copy / path.name, ignore=shutil.ignore_patterns(*NOT_OURS))
         else:
             shutil.copy(path, copy)
     shutil.copy(ROOT / "LICENSE", copy)
@@ -54,12 +56,13 @@ def test_of_the_tests_a_wheel_holds_the_conformance_suite(wheel: list[str]) -> N
 
 
 def test_a_wheel_holds_every_module_and_every_file_that_is_read(wheel: list[str]) -> None:
-    read = {".py", ".toml", ".json", ".css", ".html", ".typed"}
+    read = {".py", ".toml", ".json", ".css", ".html", ".typed", ".mjs"}
     for room in ARROWS:
         place = "adjudge" if room == "front" else f"adjudge/{room}"
         for path in (ROOT / room).rglob("*.*"):
-            if path.suffix in read and "__pycache__" not in path.parts:
+            if path.suffix in read and NOT_OURS.isdisjoint(path.parts):
                 assert f"{place}/{path.relative_to(ROOT / room).as_posix()}" in wheel
+    assert {"adjudge/backends/protocol/README.md", "adjudge/backends/protocol/OPS.md"} <= set(wheel)
 
 
 def test_a_room_is_no_package_of_its_own() -> None:
