@@ -51,9 +51,9 @@ Jvp = Callable[[Program, Sequence[Any], Sequence[np.ndarray | None]], tuple[np.n
 Hvp = Callable[[Program, Sequence[Any], np.ndarray, Sequence[np.ndarray | None]], Sequence[np.ndarray | None]]
 
 
-#: ``observer(mode, way, program, cotangent, tangents)``: asks in a mode, in one of the ways that it can be computed.
+#: ``observer(mode, way, program, cotangent, tangents, once)``: asks in a mode, in one of the ways that it can be computed.
 Observer = Callable[
-    [str, str, Program, np.ndarray | None, Sequence[np.ndarray | None]],
+    [str, str, Program, np.ndarray | None, Sequence[np.ndarray | None], bool],
     Observation,
 ]
 
@@ -232,6 +232,7 @@ class Backend:
         cotangent: np.ndarray | None = None,
         tangents: Sequence[np.ndarray | None] = (),
         way: str = "",
+        once: bool = False,
     ) -> Observation:
         """Ask a question in some mode, and watch what happens.
 
@@ -246,6 +247,8 @@ class Backend:
             One array per input, None for constants; for "jvp" and "hvp".
         way : str
             In which of the ways `hvp` is computed.
+        once : bool
+            Whether to ask once in reverse mode as well, for an answer alone.
 
         Raises
         ------
@@ -253,14 +256,14 @@ class Backend:
             Whatever the function raises, where it is called in this process.
         """
         if self.observer is not None:
-            return self.observer(mode, way, program, cotangent, tangents)
+            return self.observer(mode, way, program, cotangent, tangents, once)
         ask: dict[str, Callable[..., Any]] = {
             "vjp": lambda xs, seed, along: self.vjp(program, xs, seed),
             "jvp": lambda xs, seed, along: self.jvp and self.jvp(program, xs, along),
             "hvp": lambda xs, seed, along: self.hvp[way](program, xs, seed, along),
         }
         inputs = [Given(i.data, i.kind, i.layout) for i in program.inputs]
-        return observe(mode, ask[mode], inputs, cotangent, tangents)
+        return observe(mode, ask[mode], inputs, cotangent, tangents, once)
 
     def __post_init__(self) -> None:
         """Refuse a field of the wrong kind."""

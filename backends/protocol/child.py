@@ -252,7 +252,9 @@ class Accused:
         cotangent = rest.pop(0) if "cotangent" in message["takes"] else None
         along = [None if i["constant"] else rest.pop(0) for i in inputs] if "tangents" in message["takes"] else []
         given = [self.observe.Given(x, i["kind"], i["layout"]) for x, i in zip(data, inputs)]
-        seen = self.observe.observe(mode, self.voice.function(message, data), given, cotangent, along)
+        seen = self.observe.observe(
+            mode, self.voice.function(message, data), given, cotangent, along, message.get("once", False)
+        )
         sent: list[Any] = []
         places: list[Any] = []
         for x in seen.arrays:

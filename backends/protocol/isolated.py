@@ -82,6 +82,11 @@ class Isolated:
         self.hello = self._hello()
         if "command" in self.hello:
             self._start_foreign(self.hello, told)
+        wanted = dict(self.hello.get("language", {}).get("environment", {}))
+        if not wanted.keys() <= os.environ.keys():  # variables that the library reads when it is imported
+            self.process.close()
+            self.process = Process(command, environment(wanted, python is not None), limits)
+            self.hello = self._hello()
         self._asked = 0
         self._cache: str | None = None
         self.backend = self._backend()
@@ -183,12 +188,20 @@ class Isolated:
     # -- questions --------------------------------------------------------------------------------------------------------
 
     def observe(
-        self, mode: str, way: str, program: Program, cotangent: np.ndarray | None, tangents: Sequence[np.ndarray | None]
+        self,
+        mode: str,
+        way: str,
+        program: Program,
+        cotangent: np.ndarray | None,
+        tangents: Sequence[np.ndarray | None],
+        once: bool = False,
     ) -> Observation:
         """Ask a question, see `Backend.observe`."""
         takes = MODES[mode].takes
         inputs = [{"kind": i.kind, "layout": i.layout, "constant": i.constant} for i in program.inputs]
         message: dict[str, Any] = {"do": "ask", "mode": mode, "way": way, "takes": takes, "inputs": inputs}
+        if once:
+            message["once"] = True
         if self.spoken:
             words = self._source(program, mode, way)
             message["source"] = {"text": words.text, "ops": words.ops}

@@ -141,7 +141,12 @@ def _seen(x: Any, is_value: bool) -> Any:
 
 
 def observe(
-    mode: str, function: Callable[..., Any], inputs: Sequence[Given], cotangent: Any = None, tangents: Sequence[Any] = ()
+    mode: str,
+    function: Callable[..., Any],
+    inputs: Sequence[Given],
+    cotangent: Any = None,
+    tangents: Sequence[Any] = (),
+    once: bool = False,
 ) -> Observation:
     """Ask a question, in reverse mode twice, each time on fresh arrays.
 
@@ -155,6 +160,8 @@ def observe(
     cotangent : ndarray, optional
     tangents : sequence
         One array per input, None for constants.
+    once : bool
+        Whether once is enough, since nobody asks what is seen.
 
     Raises
     ------
@@ -177,7 +184,7 @@ def observe(
         changed=[n for n, (x, given) in enumerate(zip(fresh, inputs)) if _is_changed(x, given)],
         cotangent_changed=seed is not None and not same(seed, cotangent),
     )
-    if mode != "vjp":
+    if mode != "vjp" or once:
         return out
     _note_flags(out, fresh, inputs)
     _note_sharing(out, arrays[1:], fresh)
