@@ -53,7 +53,7 @@ def limit(memory: int | None) -> None:
 
 def die_with_the_judge(judge: int) -> None:
     """End this process, whatever it is doing, when the one that started it has ended."""
-    if sys.platform.startswith("linux"):
+    if platform.system() == "Linux":
         import ctypes
         import signal
 

@@ -212,21 +212,19 @@ def tell(sentence: str) -> None:
     click.echo(f"adjudge: {sentence}", err=True)
 
 
-class Bytes(click.ParamType):
-    """A number of bytes, perhaps with a unit: 512MiB, 4GiB."""
+#: Units of memory, by their first letters.
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
-    name = "bytes"
-    UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number."""
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", value.strip(), re.IGNORECASE)
-        number = int(float(found[1]) * self.UNITS[found[2].upper()]) if found else 0
-        if number < 2**26:
-            refuse(f"{value!r} is no memory limit: bytes, as in 512MiB or 4GiB, and at least 64MiB")
-        return number
+def memory_of(value: int | str) -> int:
+    """An option's type: a number of bytes, perhaps with a unit, as in 512MiB or 4GiB."""
+    if isinstance(value, int):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", value.strip(), re.IGNORECASE)
+    number = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
+    if number < 2**26:
+        refuse(f"{value!r} is no memory limit: bytes, as in 512MiB or 4GiB, and at least 64MiB")
+    return number
 
 
 #: Of every command that puts questions to a backend.
@@ -236,7 +234,7 @@ _ASKING = (
         show_default=True, help="Seconds that one question may take.",
     ),
     click.option(
-        "--memory", type=Bytes(), default=MEMORY, metavar="BYTES", help="What its process may allocate; 4GiB by default.",
+        "--memory", type=memory_of, default=MEMORY, metavar="BYTES", help="What its process may allocate; 4GiB by default.",
     ),
     click.option("--in-process", is_flag=True, help="Ask in adjudge's own process, without limits: for a debugger."),
 )  # fmt: skip
