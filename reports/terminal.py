@@ -133,7 +133,9 @@ class Terminal:
             if record in s.stale or self.verbosity > 0:
                 show(Text(f"ledger: {ledger_sentence(record)}", "yellow"))
         if s.ledger and self.verbosity >= 0:
-            show(Text(f"ledger: {len(s.ledger) - len(s.stale)} of {len(s.ledger)} entries replayed as written"))
+            states = [record.state for record in s.ledger]
+            unjudged = f", {n} not judged" if (n := states.count("not judged")) else ""
+            show(Text(f"ledger: {states.count('still fails')} of {len(states)} entries replayed as written{unjudged}"))
         if s.lost and self.verbosity >= 0:
             show(Text("ledger: what is meant to be unsupported is put on record by an [[unsupported]] entry", "yellow"))
         if torn:
