@@ -350,6 +350,23 @@ def test_a_library_that_an_environment_lacks_is_named(bare: str) -> None:
     assert "needs mygrad, which is not installed" in " ".join(result.stderr.split())
 
 
+def test_a_release_is_judged_in_an_environment_made_for_it_and_kept() -> None:
+    """The slope of autograd's absolute was NaN at 0 until 1.8."""
+    pytest.importorskip("autograd", reason="autograd is not installed")
+    result = check("autograd==1.7.0", "--op", "absolute", "--op", "exp")
+    if "Connection" in result.output or "No matching distribution found for autograd" in result.output:
+        pytest.skip("no package index can be reached")
+    assert result.exit_code == 1, result.output
+    report = json.loads(Path("adjudge-report/report.json").read_text())
+    assert report["backend"]["versions"]["autograd"] == "1.7.0"
+    assert [list(finding["ops"]) for finding in report["findings"]] == [["absolute"]]
+    (case,) = report["findings"][0]["cases"][:1]
+    for spec, status in (("autograd==1.7.0", 1), ("autograd", 0)):
+        again = CliRunner().invoke(cli.main, ["replay", case, "--backend", spec])
+        assert again.exit_code == status, again.output
+        assert "making an environment" not in again.output
+
+
 @pytest.mark.parametrize("memory", ["1", "lots", "-3GiB", "12 parsecs"])
 def test_a_memory_limit_that_makes_no_sense_is_one_sentence(memory: str) -> None:
     result: Any = check("mirror", "--memory", memory, "--no-report")
