@@ -251,6 +251,8 @@ def _hello(spec: str, problem: HelloError) -> BackendError:
             return _unknown(spec, str(problem))
         case "refused":
             return UnknownBackend(f"{spec} is no backend: {problem}")
+        case "silent":
+            return BackendImportError(f"backend {spec!r} did not start: {problem}")
     return _unimportable(spec, str(problem))
 
 

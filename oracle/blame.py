@@ -142,7 +142,10 @@ def _computed(program: Program, backend: Backend) -> list[Any]:
                 cotangent = np.ones(plain.shape, plain.dtype if is_float(plain.dtype) else np.float64)
                 got = backend.observe("vjp", prefix, cotangent, once=True).arrays[0]
             values.append(got if isinstance(got, np.ndarray) else plain)
-        except Exception:  # a backend that raises leaves nothing to feed later steps with; its own step is judged as a crash
+        except (
+            Exception,
+            SystemExit,
+        ):  # a backend that raises leaves nothing to feed later steps with; its own step is judged as a crash
             values.append(plain)
     return values
 

@@ -14,7 +14,7 @@ from .verdicts import Finding
 __all__ = ["broken_in_reverse", "disturbed", "not_an_array", "raised", "same"]
 
 
-def raised(problem: Exception, where: str, mode: str = "vjp") -> Finding:
+def raised(problem: BaseException, where: str, mode: str = "vjp") -> Finding:
     """The finding that an exception amounts to."""
     lines = str(problem).strip().splitlines()
     first = lines[0] if lines else ""
@@ -39,7 +39,8 @@ def broken_in_reverse(question: Question, seen: Observation, backend: Backend) -
         out.append(Finding("contract", where, reason))
 
     if len(gradients) != len(program.inputs):
-        broken("program", f"{len(gradients)} gradients for {len(program.inputs)} inputs: the shape of the answer is wrong")
+        given = f"{len(gradients)} gradient{'' if len(gradients) == 1 else 's'}"
+        broken("program", f"{given} for {len(program.inputs)} inputs: the shape of the answer is wrong")
     else:
         _broken_value(question, value, backend, broken)
         for n, (i, g) in enumerate(zip(program.inputs, gradients, strict=True)):
@@ -58,6 +59,8 @@ def broken_in_reverse(question: Question, seen: Observation, backend: Backend) -
             elif g.dtype != i.data.dtype:
                 broken(name, f"dtype {g.dtype} where {i.data.dtype} is due")
             for kind, m in [(kind, m) for k, kind, m in seen.shared if k == n]:
+                if kind == "gradient" and program.inputs[m].constant:
+                    continue  # nobody asked for that one
                 broken(name, f"it shares memory with {'input' if kind == 'input' else 'the gradient of'} {letter(m)}")
         if seen.cotangent_changed:
             broken("cotangent", "the cotangent that was handed over was changed")

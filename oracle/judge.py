@@ -105,7 +105,7 @@ def _in_reverse(question: Question, backend: Backend, certificate: Certificate) 
     """The judgement of value and gradients, and the value that the backend gave, if any."""
     try:
         seen = MODES["vjp"].observe(backend, question.program, question.cotangent, ())
-    except Exception as problem:  # whatever a backend raises is its verdict
+    except (Exception, SystemExit) as problem:  # whatever a backend raises is its verdict
         finding = raised(problem, "program")
         return Judgement(question, certificate, finding.verdict, (finding,)), None
     with np.errstate(all="ignore"):
@@ -186,7 +186,7 @@ def _answered(
     place = mode.places(question.program)[0]
     try:
         seen = mode.observe(backend, question.program, question.cotangent, along, way)
-    except Exception as problem:  # whatever a backend raises is its verdict
+    except (Exception, SystemExit) as problem:  # whatever a backend raises is its verdict
         finding = raised(problem, place, mode.name)
     else:
         reply = mode.reply(seen.arrays)

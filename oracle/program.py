@@ -285,6 +285,8 @@ def array_from_json(tree: Mapping[str, Any]) -> np.ndarray:
     """Inverse of `array_to_json`."""
     dtype = _named_dtype(tree["dtype"])
     data, shape = tree["data"], tuple(tree["shape"])
+    if any(n < 0 for n in shape):
+        raise ProgramError(f"an array has no shape {shape}: a length is 0 or more")
     if len(data) != math.prod(shape):
         raise ProgramError(f"an array of shape {shape} needs {math.prod(shape)} numbers; {len(data)} are given")
     return np.array([float(v) if isinstance(v, str) else v for v in data], dtype).reshape(shape)

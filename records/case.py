@@ -6,7 +6,7 @@ A case is made once, where a failure is found; the failure's record holds it, an
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,10 +14,11 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_core import from_json
 
+from ..oracle.certificate import Truth
 from ..oracle.judge import Finding, Judgement
 from ..oracle.kinks import Subdifferential
 from ..oracle.legs import Witness
-from ..oracle.modes import MODES
+from ..oracle.modes import MODES, Mode
 from ..oracle.program import Program, ProgramError, Question, letter
 from ..oracle.reference import UnknownOp
 from ..oracle.reference.evaluate import check_sizes
@@ -93,15 +94,20 @@ class Bounds(FrozenModel):
         if certificate.value is None:
             return cls()
 
-        def bound(name: str, truth: Any) -> Bound:
+        def bound(name: str, truth: Any, explained: np.ndarray | None) -> Bound:
             about = finding if finding is not None and finding.where == name else None
-            return Bound(name=name, expected=truth.nearest, allowance=_about_nearest(truth, about))
+            allowance = _about_nearest(truth, about)
+            if explained is not None:
+                allowance = np.where(np.isfinite(explained), np.maximum(allowance, explained), allowance)
+            return Bound(name=name, expected=truth.nearest, allowance=allowance)
 
         program, mode = judgement.question.program, MODES[finding.mode if finding is not None else "vjp"]
-        arrays = zip(mode.places(program), mode.certify(certificate).arrays, strict=False)
-        rows = [bound(name, truth) for name, truth in arrays if truth is not None]
+        truths = mode.certify(certificate)
+        lossy = _lossy(judgement, mode, truths, finding)
+        arrays = zip(mode.places(program), truths.arrays, lossy, strict=False)
+        rows = [bound(name, truth, explained) for name, truth, explained in arrays if truth is not None]
         if mode.name == "jvp" and rows:
-            rows.insert(0, bound("value", certificate.value))
+            rows.insert(0, bound("value", certificate.value, certificate.lossy[0]))
         if mode.directed or not certificate.kink:
             return cls(rows=tuple(rows))
         kink = Subdifferential(certificate)
@@ -112,6 +118,14 @@ class Bounds(FrozenModel):
             about["slope"] = None if separation is None else separation.slope.get(n)
             rows[place] = rows[place].model_copy(update=about)
         return cls(rows=tuple(rows), most=None if separation is None else separation.most)
+
+
+def _lossy(judgement: Judgement, mode: Mode, truths: Truth, finding: Finding | None) -> Sequence[np.ndarray | None]:
+    """How far each array may be off by loss of digits, which is no fault unless the case is about it."""
+    unknown = [None] * len(truths.arrays)
+    if truths.trouble or mode.name == "jvp" or (finding is not None and finding.verdict == "lossy"):
+        return unknown
+    return mode.lossy(judgement.certificate, truths, unknown)
 
 
 def _about_nearest(truth: Any, finding: Finding | None) -> np.ndarray:

@@ -51,6 +51,8 @@ class Cause:
         In which, by the op with which it begins.
     failures : list of FailureRecord
         The smallest question for each way in which it shows, the easiest to read first.
+    kept : dict
+        The row of each.
     """
 
     key: tuple[str, ...]
@@ -58,6 +60,7 @@ class Cause:
     ops: Counter[str] = field(default_factory=Counter)
     dtypes: Counter[str] = field(default_factory=Counter)
     failures: list[FailureRecord] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_note(self) -> bool:
@@ -69,15 +72,17 @@ class Cause:
         """What is told first: numbers, then exceptions, then the contract; what is seen most often first."""
         return ("numbers", "crash", "contract").index(self.key[0]), -self.seen
 
-    def add(self, failure: FailureRecord) -> None:
-        """Keep a failure, if none that shows alike is easier to read."""
-        for n, other in enumerate(self.failures):
-            if _way(other) == _way(failure):
-                self.failures[n] = min(other, failure, key=_size)
-                break
-        else:
-            self.failures.append(failure)
-        self.failures.sort(key=_size)
+    def add(self, failure: FailureRecord, row: str) -> None:
+        """Keep a failure that stands in a row, unless one that shows alike is of an op that fails more often, or is shorter."""
+        self.kept[failure.case.id] = row
+        self.failures.append(failure)
+        ways: dict[tuple[str, str], FailureRecord] = {}
+        for each in sorted(self.failures, key=self._rank):
+            ways.setdefault(_way(each), each)
+        self.failures = list(ways.values())
+
+    def _rank(self, failure: FailureRecord) -> tuple[int, tuple[int, int, int, str]]:
+        return -self.ops[self.kept[failure.case.id]], _size(failure)
 
     @property
     def extent(self) -> str:

@@ -108,7 +108,7 @@ class OpSummary:
     @property
     def refused(self) -> bool:
         """Whether there is no judgement, since the backend does not support what was asked."""
-        return not self.judged and self.categories["unsupported"] > 0
+        return self.categories["unsupported"] > 0 and self.categories.total() == self.categories["unsupported"]
 
     def agreed(self, leg: str) -> int:
         """How often a leg agreed with the truth."""
@@ -203,7 +203,7 @@ class Summary:
             case FailureRecord():
                 self.failures.append(record)
                 if record.verdict in FAILING:
-                    self._cause(record).add(record)
+                    self._cause(record).add(record, row_of(record, self.header.catalogue))
             case DisagreementRecord():
                 self.disagreements.append(record)
             case LedgerRecord():

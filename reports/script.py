@@ -315,7 +315,7 @@ if __name__ == "__main__":
         print("answered")
         sys.exit()
     try:
-        done = subprocess.run([sys.executable, __file__, "ask"], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([sys.executable, __file__, "ask"], capture_output=True, text=True, errors="replace", timeout=20)
         right = (done.returncode, done.stdout) == (0, "answered\\n")
         print(f"it ended with status {done.returncode}, and wrote {done.stdout!r}; expected 0, 'answered\\\\n'")
     except subprocess.TimeoutExpired:

@@ -8,8 +8,10 @@ import queue
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import wait as wait_for
 from typing import Any
@@ -137,6 +139,25 @@ def _perform_all(every: list[Task], examiner: Examiner, emit: Emit, deadline: fl
         for task in every:
             perform(task, examiner, emit, deadline)
         return
+    with _without_working_folder():
+        _perform_in_pool(every, jobs, examiner, emit, deadline)
+
+
+@contextmanager
+def _without_working_folder() -> Iterator[None]:
+    """Processes that start within the context import nothing from the working folder: what lies there is the accused's."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
+def _perform_in_pool(every: list[Task], jobs: int, examiner: Examiner, emit: Emit, deadline: float) -> None:
     context = multiprocessing.get_context("spawn")
     records = context.Queue()
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(examiner.settings, records))

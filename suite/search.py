@@ -137,16 +137,17 @@ def search(subject: Subject[Item, Outcome], examples: int, seed: int, emit: Emit
     Returns
     -------
     bool
-        Whether everything was asked before that.
+        Whether everything was asked before that, and questions did not hang again and again.
     """
-    asked, seen = 0, set[Hashable]()
+    asked, seen, given_up = 0, set[Hashable](), False
     while asked < examples and time.time() < deadline:
         current = _Round(subject, seen, asked, examples - asked, emit, deadline)
         with suppress(_NewFailure, Flaky, OutOfTime):
             subject.draw(seed + len(seen), examples - asked, current.ask)
-        asked = examples if current.spent >= MOST_SPENT else current.asked
+        given_up = current.spent >= MOST_SPENT
+        asked = examples if given_up else current.asked
         if current.smallest is None or current.signature is None:
             break
         seen.add(current.signature)
         emit(subject.failure(current.smallest, current.signature, asked))
-    return asked >= examples or time.time() < deadline
+    return not given_up and (asked >= examples or time.time() < deadline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -94,5 +95,7 @@ class Settings:
     def load(self, tell: Callable[[str], None] = lambda sentence: None) -> tuple[Backend, Limits]:
         """The backend, in a process of its own or in this one, and what a question may take; raises `BackendError`."""
         limits = Limits(self.question_timeout, self.memory)
+        if self.max_time is not None:
+            limits.deadline = time.time() + self.max_time
         backend = load(self.backend, own_process=True) if self.in_process else isolate(self.backend, limits, tell)
         return backend, limits

@@ -25,7 +25,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 #: The names under which the modules beside this file, and those of `adjudge.oracle.accused`, are imported.
 OWN, ACCUSED = "_adjudge_protocol", "_adjudge_accused"
-#: The most characters of noise that are passed on.
+#: The most characters of an exception's text, and of noise, that are passed on.
+MOST_TEXT = 2000
 NOISE = 200
 
 
@@ -318,7 +319,7 @@ def folder_of(found: Any) -> str:
 
 def refusal(problem: BaseException, accused: Accused, do: str) -> dict[str, Any]:
     """The reply for an exception."""
-    text = str(problem)
+    text = str(problem)[:MOST_TEXT]
     if do == "hello":
         finding = accused.finding
         if isinstance(problem, ModuleNotFoundError) and accused.config.get("spec") is None:

@@ -80,6 +80,8 @@ def release(distribution: str, version: str, answers: Callable[[str], str], tell
                 (place / "ready").write_text(f"{python} {numpy}\n", "utf-8")
                 return python_in(str(place))
             why.append(failure)
+            if any(words in failure for words in NO_RELEASE):
+                break
             tell(f"with {numpy} and {Path(python).name}: {failure}")
         shutil.rmtree(place, ignore_errors=True)
         raise NoEnvironment(why[0])
@@ -90,8 +92,6 @@ def _candidates(why: Sequence[str]) -> Iterator[tuple[str, str]]:
     for python in _pythons():
         for numpy in NUMPYS:
             yield python, numpy
-            if any(words in why[-1] for words in NO_RELEASE):
-                return
             if "numpy" not in why[-1].lower():
                 break
 

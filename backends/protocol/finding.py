@@ -45,8 +45,13 @@ def part(name: str, action: Callable[[], Any]) -> Any:
 
 def check_versions(versions: Any) -> None:
     """Raise `NoBackend` unless these are versions by package."""
-    if not (isinstance(versions, Mapping) and versions and all(isinstance(v, str) for v in versions.values())):
-        raise NoBackend(f"its versions() must be a dict of package to version, not {versions!r}")
+    if not (isinstance(versions, Mapping) and versions and all(map(_is_short, [*versions, *versions.values()]))):
+        shown = repr(versions)
+        raise NoBackend(f"its versions() must be a dict of package to version, not {shown[:160]}{'…' * (len(shown) > 160)}")
+
+
+def _is_short(x: Any) -> bool:
+    return isinstance(x, str) and x.isprintable() and len(x) <= 80
 
 
 def find(spec: str) -> Any:

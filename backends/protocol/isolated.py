@@ -23,7 +23,7 @@ from ...oracle.program import Program
 from ...oracle.protocol import GIVEN, Answer, Backend, Language, Lost, MalformedAnswer, Raised, Unsupported
 from ...oracle.reference import OPS
 from ..language import LanguageError, Source, source, template_of
-from .process import START_TIMEOUT, Limits, Process
+from .process import START_TIMEOUT, Limits, OutOfTime, Process
 
 __all__ = ["HelloError", "Isolated", "environment"]
 
@@ -101,7 +101,9 @@ class Isolated:
         try:
             reply, _ = self.process.ask(message, seconds=START_TIMEOUT)
         except Lost as problem:
-            raise HelloError("unimportable", str(problem)) from problem
+            raise HelloError("silent", str(problem)) from problem
+        except OutOfTime as over:
+            raise HelloError("silent", "the time of the run was over before it had started") from over
         except OSError as problem:
             raise HelloError("unimportable", f"{self.process.command[0]}: {problem.strerror}") from problem
         for kind in ("missing", "unknown", "unimportable", "refused"):

@@ -90,10 +90,11 @@ def add_to_history(past: Path, line: CheckLine | BenchLine) -> list[str]:
 
 def set_previous_aside(folder: Path) -> None:
     """Keep the records of the previous run, to tell what changed; its pages go, since they are about no run any more."""
-    if (folder / FILE).stat().st_size:
-        os.replace(folder / FILE, folder / PREVIOUS)
-    for name in (PAGE, REPORT, JUNIT, MARKDOWN):
-        (folder / name).unlink(missing_ok=True)
+    with writing(folder):
+        for name in (REPORT, PAGE, JUNIT, MARKDOWN):
+            (folder / name).unlink(missing_ok=True)
+        if (folder / FILE).stat().st_size:
+            os.replace(folder / FILE, folder / PREVIOUS)
 
 
 def previous_run(folder: Path, summary: Summary) -> tuple[Summary | None, list[str]]:
@@ -113,10 +114,11 @@ def previous_run(folder: Path, summary: Summary) -> tuple[Summary | None, list[s
 def write_reports(folder: Path, summary: Summary, strict: bool) -> list[str]:
     """Write the report's files; the lines to print for the continuous integration that runs this."""
     before, notes = previous_run(folder, summary)
-    write_report(folder, make_report(summary, strict=strict))
     page = conformance_page([Run(summary, strict, before, notes, folder)])
     write_text(folder / PAGE, page)
-    return write_for_ci(folder, summary, strict=strict)
+    annotations = write_for_ci(folder, summary, strict=strict)
+    write_report(folder, make_report(summary, strict=strict))  # last: who finds it finds all of them
+    return annotations
 
 
 def save_failure(record: FailureRecord | DisagreementRecord, judged: Backend, folder: Path) -> str:

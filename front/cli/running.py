@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -31,6 +33,11 @@ def judge_all(
         return _judge_all(settings, loaded, folder, past, strict, verbosity)
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Whoever ends the run politely is told what was judged."""
+    raise KeyboardInterrupt
+
+
 def _judge_all(
     settings: Settings, loaded: tuple[Backend, Limits], folder: Path | None, past: Path, strict: bool, verbosity: int
 ) -> int:
@@ -54,6 +61,7 @@ def _judge_all(
         terminal.record(record)
 
     gone = ""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with terminal:
             suite.run(settings, emit, loaded)

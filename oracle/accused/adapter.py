@@ -39,8 +39,12 @@ class Answer:
     gradients: list[np.ndarray | None]
 
 
-def _is_text(x: Any) -> bool:
-    return isinstance(x, str) and bool(x.strip())
+#: The most characters of a name.
+NAME = 80
+
+
+def _is_name(x: Any) -> bool:
+    return isinstance(x, str) and bool(x.strip()) and x.isprintable() and len(x) <= NAME
 
 
 def _rules(floats: Collection[str]) -> dict[str, tuple[str, Callable[[Any], bool]]]:
@@ -58,7 +62,7 @@ def _rules(floats: Collection[str]) -> dict[str, tuple[str, Callable[[Any], bool
 
     a_function = "a function", callable
     return {
-        "name": ("text", _is_text),
+        "name": (f"a line of text, of {NAME} characters at most", _is_name),
         "versions": a_function,
         "vjp": a_function,
         "supports": a_function,
@@ -70,7 +74,7 @@ def _rules(floats: Collection[str]) -> dict[str, tuple[str, Callable[[Any], bool
         "flushes_subnormals": ("true or false", lambda x: isinstance(x, bool)),
         "numpy_dtypes": ("true or false", lambda x: isinstance(x, bool)),
         "language": ("a Language", lambda x: hasattr(x, "spelling")),
-        "distributions": ("a tuple of names", lambda x: isinstance(x, (tuple, list)) and bool(x) and all(map(_is_text, x))),
+        "distributions": ("a tuple of names", lambda x: isinstance(x, (tuple, list)) and bool(x) and all(map(_is_name, x))),
     }
 
 
@@ -110,7 +114,13 @@ def check_fields(own: Mapping[str, Any], floats: Collection[str]) -> None:
     """Raise `TypeError` where a field of a backend is not what it must be: a sentence that "it" is the subject of."""
     for name, (rule, holds) in _rules(floats).items():
         if name in own and not holds(own[name]):
-            raise TypeError(f"its {name} must be {rule}, not {own[name]!r}")
+            raise TypeError(f"its {name} must be {rule}, not {shortly(own[name])}")
+
+
+def shortly(value: Any) -> str:
+    """A value in words, of which a sentence can have only so many."""
+    words = repr(value)
+    return words if len(words) <= 2 * NAME else f"{words[: 2 * NAME]}…"
 
 
 def _listed(names: Sequence[str]) -> str:

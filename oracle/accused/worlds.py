@@ -46,7 +46,7 @@ class World:
         try:
             with _limited():
                 exec(_compiled(line), self.names)
-        except Exception as problem:  # whatever a library raises is a refusal
+        except (Exception, SystemExit) as problem:  # whatever a library raises is a refusal
             return f"{type(problem).__name__}: {problem}"
         return None
 

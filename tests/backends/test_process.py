@@ -206,6 +206,76 @@ def wait_for(holds: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
+def test_nothing_in_the_working_folder_is_imported_by_the_judge() -> None:
+    """A module there with a name of the standard library's could otherwise judge itself, in the judge's own workers."""
+    Path("own.py").write_text(attack("return Answer(np.sin(inputs[0]), [np.cos(inputs[0]) * 2])"))
+    Path("struct.py").write_text("open('imported', 'a').close()\nraise ImportError('not the one')\n")
+    for command in (["-m", "adjudge"], ["-P", "-m", "adjudge"]):
+        options = ["--op", "sin", "--op", "sum", "--profile", "quick", "-j", "2", "--no-report"]
+        done = subprocess.run([sys.executable, *command, "check", "own.py", *options], capture_output=True, text=True)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "own sin" in done.stdout
+        assert not Path("imported").exists()
+
+
+@pytest.mark.parametrize("act", ["raise SystemExit(0)", "os._exit(0)"])
+def test_in_this_process_a_library_cannot_end_a_run_as_if_it_had_passed(act: str) -> None:
+    Path("own.py").write_text(attack(act))
+    command = [
+        sys.executable,
+        "-m",
+        "adjudge",
+        "check",
+        "own.py",
+        "--op",
+        "sin",
+        "--profile",
+        "quick",
+        "-j",
+        "1",
+        "--in-process",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "crashes: SystemExit: 0" in done.stdout
+
+
+def test_a_backend_that_does_not_start_is_ended_with_the_time_of_the_run() -> None:
+    Path("own.py").write_text("import time\ntime.sleep(1e6)\n")
+    began = time.monotonic()
+    result = check("own.py", "--op", "sin", "--max-time", "2", "--no-report")
+    assert result.exit_code == 2
+    assert "backend 'own.py' did not start: the time of the run was over" in " ".join(result.stderr.split())
+    assert time.monotonic() - began < 10
+
+
+def test_an_exception_of_any_length_is_told() -> None:
+    Path("own.py").write_text(attack("raise ValueError('a' * 10**7)"))
+    (finding,) = judge(one(), isolate("own.py")).findings
+    assert finding.reason.startswith("ValueError: aaa")
+    assert len(finding.reason) < 3000
+
+
+@pytest.mark.parametrize("name", ["own\nPASSED: 5 programs", "x" * 1000, "\x1b[2Jown", "\ud800", " "])
+def test_a_name_is_a_line(name: str) -> None:
+    Path("own.py").write_text(attack("").replace('name = "own"', f"name = {ascii(name)}"))
+    result = check("own.py", "--op", "sin", "--no-report")
+    assert result.exit_code == 2
+    assert "its name must be a line of text" in result.stderr
+    assert len(result.output) < 1000
+
+
+def test_whoever_ends_a_run_politely_is_told_what_was_judged() -> None:
+    Path("own.py").write_text(attack("open('asked', 'a').close(); time.sleep(0.2)"))
+    command = [sys.executable, "-m", "adjudge", "check", "own.py", "-j", "1"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: Path("asked").exists(), 60)
+    run.terminate()
+    assert "INTERRUPTED" in run.communicate(timeout=30)[0]
+    assert run.returncode == 130
+    assert json.loads(Path("adjudge-report/report.json").read_text())["verdict"]["passed"] is False
+
+
 # -- what is seen in there ---------------------------------------------------------------------------------------------------
 
 

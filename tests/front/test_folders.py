@@ -66,6 +66,21 @@ def test_a_full_disk_ends_a_run_with_one_sentence_and_what_was_written_can_be_re
     assert reading.torn.endswith("is torn and was left out")
 
 
+def test_a_report_that_says_passed_is_not_left_by_a_run_that_could_not_write_the_others(folder: Path) -> None:
+    check = start(folder, "sh", "-c", 'ulimit -f 40; exec "$@"', "sh")  # enough for the records, not for the page
+    out, err = check.communicate(timeout=120)
+    assert check.returncode == 2, out + err
+    assert "no more can be written" in err
+    assert {path.name for path in (folder / "adjudge-report").iterdir()}.isdisjoint({"report.json", "index.html"})
+
+
+def test_a_folder_where_a_page_is_due_is_one_sentence(folder: Path) -> None:
+    (folder / "adjudge-report" / "index.html").mkdir(parents=True)
+    out, err = start(folder).communicate(timeout=120)
+    assert err == "adjudge: no more can be written to adjudge-report: Is a directory; what is there can be read, " \
+        "and --report-dir names another place\n"  # fmt: skip
+
+
 def test_after_a_torn_record_comes_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records, write = Records(tmp_path / "records.ndjson"), os.write
     records.append(CheckRun(backend="toy"))
