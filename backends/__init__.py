@@ -174,6 +174,8 @@ def isolate(spec: str, limits: Limits | None = None, tell: Callable[[str], None]
         backend = _isolated(name, limits, python)
     except HelloError as problem:
         raise _hello(name if not sign else spec, problem) from problem
+    except OutOfTime as over:
+        raise BackendImportError(f"backend {spec!r} did not start: the time of the run was over") from over
     except LanguageError as problem:
         raise UnknownBackend(f"{spec} is no backend: {problem}") from problem
     check_spellings(backend)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ...oracle.program import Program
 from ...oracle.protocol import GIVEN, Answer, Backend, Language, Lost, MalformedAnswer, Raised, Unsupported
 from ...oracle.reference import OPS
 from ..language import LanguageError, Source, source, template_of
-from .process import START_TIMEOUT, Limits, OutOfTime, Process
+from .process import START_TIMEOUT, Limits, Process
 
 __all__ = ["HelloError", "Isolated", "environment"]
 
@@ -102,8 +102,6 @@ class Isolated:
             reply, _ = self.process.ask(message, seconds=START_TIMEOUT)
         except Lost as problem:
             raise HelloError("silent", str(problem)) from problem
-        except OutOfTime as over:
-            raise HelloError("silent", "the time of the run was over before it had started") from over
         except OSError as problem:
             raise HelloError("unimportable", f"{self.process.command[0]}: {problem.strerror}") from problem
         for kind in ("missing", "unknown", "unimportable", "refused"):
@@ -158,7 +156,7 @@ class Isolated:
             "supports": self._supported.__contains__,
             "vjp": self._vjp,
             "jvp": self._jvp if modes.get("jvp") else None,
-            "hvp": dict.fromkeys(modes.get("hvp", ()), self._hvp),
+            "hvp": {way: partial(self._hvp, way) for way in modes.get("hvp", ())},
             "tensors": Worlds(self, tensors) if tensors else None,
             "use_cache": self.use_cache,
             "language": language,
@@ -277,9 +275,9 @@ class Isolated:
         return value, tangent
 
     def _hvp(
-        self, program: Program, inputs: Sequence[Any], cotangent: np.ndarray, tangents: Sequence[np.ndarray | None]
+        self, way: str, program: Program, inputs: Sequence[Any], cotangent: np.ndarray, tangents: Sequence[np.ndarray | None]
     ) -> list[np.ndarray | None]:
-        return self.observe("hvp", next(iter(self.backend.hvp)), program, cotangent, tangents).arrays
+        return self.observe("hvp", way, program, cotangent, tangents).arrays
 
 
 def check_foreign(hello: Mapping[str, Any]) -> None:
