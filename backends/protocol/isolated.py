@@ -293,8 +293,6 @@ def check_foreign(hello: Mapping[str, Any]) -> None:
             raise TypeError(f"its {kind} have {unknown[0]!r}, which is none of those that it was told")
 
     check_fields({"dtypes": None, **{name: value for name, value in hello.items() if name != "versions"}}, FLOATS)
-    if not texts([hello["name"]]):
-        raise TypeError(f"its name must be printable, not {hello['name']!r}")
     versions = hello.get("versions")
     if not (isinstance(versions, dict) and versions and texts([*versions, *versions.values()])):
         raise TypeError(f"its versions must be an object of package to version, not {versions!r}")

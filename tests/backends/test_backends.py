@@ -168,7 +168,7 @@ def test_a_backend_of_ones_own_that_fails_shows_its_own_error(found: Loader, spe
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("name = 3", "its name must be text, not 3"),
+        ("name = 3", "its name must be a line of text, of 80 characters at most, not 3"),
         ("vjp = 3", "its vjp must be a function, not 3"),
         ("hvp = 3", "its hvp must be a function, or a dict of functions, not 3"),
         ("dtypes = ('int32',)", "its dtypes must be a tuple of float dtypes"),

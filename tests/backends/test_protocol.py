@@ -73,8 +73,11 @@ FAULTS = {
 }
 #: What it does to its reply to hello, and what is said.
 HELLOS = {
-    "no name, no file's": ("reply['name'] = 3", "its name must be text, not 3"),
-    "a name that cannot be printed": ("reply['name'] = 'a\\x1b[2J'", "its name must be printable, not 'a\\x1b[2J'"),
+    "no name, no file's": ("reply['name'] = 3", "its name must be a line of text, of 80 characters at most, not 3"),
+    "a name that cannot be printed": (
+        "reply['name'] = 'a\\x1b[2J'",
+        "its name must be a line of text, of 80 characters at most, not 'a\\x1b[2J'",
+    ),
     "no versions": ("del reply['versions']", "its versions must be an object of package to version, not None"),
     "a number for a version": ("reply['versions'] = {'tiny': 1}", "an object of package to version, not {'tiny': 1}"),
     "no dtypes": ("del reply['dtypes']", "its dtypes must be a tuple of float dtypes"),

@@ -19,7 +19,7 @@ from adjudge.reports.ci import HEADLINES
 from adjudge.suite import run as suite
 
 from ..records.examples import changed, ends
-from ..reports.test_pages import DOUBT, END, LEDGER, failure, header, outcome
+from ..reports.test_pages import DOUBT, END, LEDGER, WRONG, failure, header, outcome
 
 ROOT = Path(__file__).parents[2]
 TWO = header(ops=["exp", "log"], plan={"exp": ["float64"], "log": ["float64"]})
@@ -35,7 +35,7 @@ UNSTRICT = [TWO, outcome("exp"), outcome("log", "lossy"), *BOTH, END]
 #: What a run recorded, the exit status, and a piece of the reason; None for an end that never came.
 SITUATIONS: dict[str, tuple[list[Any], int, str]] = {
     "passed": ([TWO, *RIGHT, *BOTH, END], 0, "2 programs judged, and nothing new failed"),
-    "a new failure": ([TWO, *RIGHT, outcome("exp", "wrong"), failure(), *BOTH, END], 1, "1 new failure"),
+    "a new failure": ([TWO, *RIGHT, WRONG, failure(), *BOTH, END], 1, "1 new failure"),
     "a stale entry": ([TWO, *RIGHT, *BOTH, changed(LEDGER, state="no longer fails"), END], 1, "log-1 no longer fails"),
     "lossy": (UNSTRICT, 0, "nothing new failed"),
     "lossy, strictly": ([changed(TWO, strict_accuracy=True), *UNSTRICT[1:]], 1, "1 answer lost digits"),

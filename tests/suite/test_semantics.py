@@ -326,7 +326,9 @@ def test_the_ledger_lists_and_checks_divergences(elsewhere: Path) -> None:
 
 @pytest.mark.parametrize("entry", KNOWN, ids=lambda e: e.id)
 def test_every_known_divergence_has_a_script_that_shows_it(entry: KnownDivergence, elsewhere: Path) -> None:
-    pytest.importorskip("mygrad")
+    mygrad = pytest.importorskip("mygrad")
+    if not entry.applies(mygrad.__version__):
+        pytest.skip(f"about MyGrad {entry.versions}")
     text = command("replay", entry.id, "--script").output
     run = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1, run.stdout + run.stderr
