@@ -145,7 +145,12 @@ def load(spec: str, own_process: bool = False) -> Backend:
     return backend if spec in SHIPPED else replace(backend, spec=spec)
 
 
-def isolate(spec: str, limits: Limits | None = None, tell: Callable[[str], None] = lambda sentence: None) -> Backend:
+def isolate(
+    spec: str,
+    limits: Limits | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Backend:
     """The backend that the user means, in a process of its own, which this one never imports.
 
     Parameters
@@ -156,6 +161,8 @@ def isolate(spec: str, limits: Limits | None = None, tell: Callable[[str], None]
         What a question may take.
     tell : callable
         Told what is being done where that takes a while.
+    meanwhile : callable
+        Called while the process imports the library.
 
     Raises
     ------
@@ -171,7 +178,7 @@ def isolate(spec: str, limits: Limits | None = None, tell: Callable[[str], None]
     limits = limits or Limits()
     python = python_of(spec, limits, tell)
     try:
-        backend = _isolated(name, limits, python)
+        backend = _isolated(name, limits, python, meanwhile)
     except HelloError as problem:
         raise _hello(name if not sign else spec, problem) from problem
     except OutOfTime as over:
@@ -194,13 +201,13 @@ def python_of(spec: str, limits: Limits | None = None, tell: Callable[[str], Non
         raise UnknownBackend(f"{words}: {problem}") from problem
 
 
-def _isolated(name: str, limits: Limits, python: str | None) -> Backend:
+def _isolated(name: str, limits: Limits, python: str | None, meanwhile: Callable[[], object] = lambda: None) -> Backend:
     if name not in SHIPPED:
-        return Isolated({"spec": name}, limits, python).backend
+        return Isolated({"spec": name}, limits, python, meanwhile=meanwhile).backend
     module = _shipped(name)
     if not is_spoken(module):
         own = {field: getattr(module, field) for field in ("language",) if hasattr(module, field)}
-        return Isolated({"spec": module.__name__}, limits, python, own).backend
+        return Isolated({"spec": module.__name__}, limits, python, own, meanwhile).backend
     own = {field: getattr(module, field) for field in GIVEN if hasattr(module, field)}
     language: Language = module.language
     told = {
@@ -208,7 +215,7 @@ def _isolated(name: str, limits: Limits, python: str | None) -> Backend:
         "refusals": language.refusals, "rooms": language.rooms,
         "distributions": module.distributions, "tensors": own.get("tensors", ""),
     }  # fmt: skip
-    return Isolated({"language": told}, limits, python, {**own, "file": module.__file__}).backend
+    return Isolated({"language": told}, limits, python, {**own, "file": module.__file__}, meanwhile).backend
 
 
 def _released(name: str, number: str, limits: Limits, tell: Callable[[str], None]) -> str:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from ..backends import Backend, BackendError, Limits
@@ -25,6 +22,7 @@ from .search import Emit
 from .settings import PROFILES, Settings
 from .subjects import perform
 from .tasks import Task, selected, tasks
+from .worker import start
 
 __all__ = ["check", "run"]
 
@@ -59,19 +57,10 @@ def check(backend: str, **asked: Any) -> Summary:
 _worker: tuple[Examiner, Any] | None = None
 
 
-def _start_worker(settings: Settings, records: Any) -> None:
+def adopt(settings: Settings, records: Any, loaded: tuple[Backend, Limits]) -> None:
+    """Let this process be a worker, see `adjudge.suite.worker`."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
-    _worker = Examiner(settings), records
-
-
-def _die_with(sentinel: int) -> None:
-    """End this process, and with it those that it started, when the run has been killed."""
-    wait_for([sentinel])
-    os._exit(1)
+    _worker = Examiner(settings, loaded), records
 
 
 def _work(task: Task, deadline: float) -> int:
@@ -160,7 +149,7 @@ def _without_working_folder() -> Iterator[None]:
 def _perform_in_pool(every: list[Task], jobs: int, examiner: Examiner, emit: Emit, deadline: float) -> None:
     context = multiprocessing.get_context("spawn")
     records = context.Queue()
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(examiner.settings, records))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=start, initargs=(examiner.settings, records))
     sent = received = 0
     try:
         pending = {pool.submit(_work, task, deadline) for task in every}

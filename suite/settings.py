@@ -92,10 +92,12 @@ class Settings:
     memory: int | None = MEMORY
     in_process: bool = False
 
-    def load(self, tell: Callable[[str], None] = lambda sentence: None) -> tuple[Backend, Limits]:
-        """The backend, in a process of its own or in this one, and what a question may take; raises `BackendError`."""
+    def load(
+        self, tell: Callable[[str], None] = lambda sentence: None, meanwhile: Callable[[], object] = lambda: None
+    ) -> tuple[Backend, Limits]:
+        """The backend, in a process of its own or in this one, and what a question may take; see `adjudge.backends.isolate`."""
         limits = Limits(self.question_timeout, self.memory)
         if self.max_time is not None:
             limits.deadline = time.time() + self.max_time
-        backend = load(self.backend, own_process=True) if self.in_process else isolate(self.backend, limits, tell)
+        backend = load(self.backend, own_process=True) if self.in_process else isolate(self.backend, limits, tell, meanwhile)
         return backend, limits

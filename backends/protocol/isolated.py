@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property, partial
 from pathlib import Path
@@ -68,10 +68,17 @@ class Isolated:
         The interpreter; the one that adjudge itself runs in if left out.
     given : Backend, optional
         What is known of it already: a shipped backend's name, language, and flags.
+    meanwhile : callable
+        Called while the process imports the library.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], limits: Limits, python: str | None = None, given: Mapping[str, Any] | None = None
+        self,
+        config: Mapping[str, Any],
+        limits: Limits,
+        python: str | None = None,
+        given: Mapping[str, Any] | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         self.given = dict(given or {})
         self.limits = limits
@@ -79,7 +86,7 @@ class Isolated:
         told = {**config, "accused": str(Path(str(accused.__file__)).parent), "memory": limits.memory, "judge": os.getpid()}
         command = [python or sys.executable, str(CHILD), json.dumps(told)]
         self.process = Process(command, environment(language.environment, python is not None), limits)
-        self.hello = self._hello()
+        self.hello = self._hello(meanwhile)
         if "command" in self.hello:
             self._start_foreign(self.hello, told)
         wanted = dict(self.hello.get("language", {}).get("environment", {}))
@@ -93,13 +100,13 @@ class Isolated:
 
     # -- what it is -----------------------------------------------------------------------------------------------------
 
-    def _hello(self) -> dict[str, Any]:
+    def _hello(self, meanwhile: Callable[[], object] = lambda: None) -> dict[str, Any]:
         message = {
             "do": "hello", "protocol": PROTOCOL, "ops": list(OPS), "floats": list(FLOATS), "fields": GIVEN,
             "language": LANGUAGE,
         }  # fmt: skip
         try:
-            reply, _ = self.process.ask(message, seconds=START_TIMEOUT)
+            reply, _ = self.process.ask(message, seconds=START_TIMEOUT, meanwhile=meanwhile)
         except Lost as problem:
             raise HelloError("silent", str(problem)) from problem
         except OSError as problem:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -116,7 +116,11 @@ class Process:
         self.close()
 
     def ask(
-        self, message: dict[str, Any], arrays: Sequence[np.ndarray] = (), seconds: float | None = None
+        self,
+        message: dict[str, Any],
+        arrays: Sequence[np.ndarray] = (),
+        seconds: float | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> tuple[dict[str, Any], list[np.ndarray]]:
         """Send a message, and return the reply.
 
@@ -126,6 +130,8 @@ class Process:
         arrays : sequence of ndarray
         seconds : float, optional
             How long it may take; the limit of a question if left out.
+        meanwhile : callable
+            Called before the reply is waited for.
 
         Raises
         ------
@@ -141,6 +147,7 @@ class Process:
         self._part = ""
         try:
             self._write(packed({**message, "id": self._asked}, arrays), min(late, over))
+            meanwhile()
             reply, sent = read(self._line(min(late, over)), lambda size: self._take(size, min(late, over)))
             if reply.pop("id", None) != self._asked:
                 raise FrameError("an answer without the id of the question")

@@ -6,6 +6,7 @@ import ast
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -64,21 +65,21 @@ def check(
     no_report, _ = one_of(ctx, "no_report", "report_dir", "--no-report writes nothing, and --report-dir says where to")
     from adjudge.suite.settings import Settings
 
-    from .folders import history_folder, report_folder
-    from .running import judge_all
-
     settings = Settings(
-        backend, profile, _selected(ops, expression), dtypes, seed, max_time, jobs,
+        backend, profile, (), dtypes, seed, max_time, jobs,
         tuple(dict.fromkeys(("balls", *legs))), ledger, strict_accuracy, question_timeout, memory, in_process,
     )  # fmt: skip
     if in_process:
         os._exit = _ended_by_the_library  # type: ignore[assignment]
     try:
-        loaded = settings.load(tell)
+        loaded = settings.load(tell, meanwhile=lambda: import_module("adjudge.cli.running"))
     except BackendError as problem:
         refuse(str(problem))
+    from .folders import history_folder, report_folder
+    from .running import judge_all
+
     judged = loaded[0]
-    settings = replace(settings, dtypes=_dtypes(dtypes, judged))
+    settings = replace(settings, ops=_selected(ops, expression), dtypes=_dtypes(dtypes, judged))
     if ledger is not None:
         ledger_of(ledger, judged.name)
     folder = None if no_report else report_folder(Path(report_dir))
