@@ -121,9 +121,21 @@ def script_text(case: ScriptCase, library: str, own: str = "") -> str:
     """
     head = docstring(f"{case.backend}: {case.verdict}: {case.reason}", case.versions) + "\n"
     *before, last = case.lines
-    imports = ["import faulthandler"] if case.stuck else []
+    before_sys, after_sys = (["import os"], ["import threading"]) if case.stuck else ([], [])
     patched = [own, ""] if own else []
-    top = [head, *imports, "import sys", "", "import numpy as np", "", *patched, f"import {library} as lib", "", *before]
+    top = [
+        head,
+        *before_sys,
+        "import sys",
+        *after_sys,
+        "",
+        "import numpy as np",
+        "",
+        *patched,
+        f"import {library} as lib",
+        "",
+        *before,
+    ]
     return "\n".join([*top, *_ending(case, last)]) + "\n"
 
 
@@ -131,7 +143,8 @@ def _ending(case: ScriptCase, last: str) -> Sequence[str]:
     """The last line, and what is looked at after it."""
     if case.stuck:
         return [
-            "faulthandler.dump_traceback_later(10, exit=True)  # with status 1", "try:", f"    {last}",
+            "late = threading.Timer(10, os._exit, (1,))  # it does not come back", "late.daemon = True",
+            "late.start()", "try:", f"    {last}",
             "except Exception as problem:", "    print('it is refused:', problem)",
         ]  # fmt: skip
     if case.where == "raises":
