@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ..oracle.accused.adapter import fields_of, is_spoken, supported
+from ..oracle.accused.adapter import check_versions, fields_of, is_spoken, supported
 from ..oracle.dtypes import FLOATS
 from ..oracle.program import Program
 from ..oracle.protocol import GIVEN, Answer, Backend, Lost, Raised, Unsupported, as_backend
 from ..oracle.reference import OPS
 from .language import Language, LanguageError, spoken
 from .protocol.environments import NoEnvironment, python_in, release
-from .protocol.finding import NoBackend, Unimportable, Unknown, check_versions, find, part, sentence
+from .protocol.finding import NoBackend, Unimportable, Unknown, find, part, sentence
 from .protocol.isolated import HelloError, Isolated
 from .protocol.process import MEMORY, QUESTION_TIMEOUT, Limits, OutOfTime
 
@@ -127,7 +127,7 @@ def load(spec: str, own_process: bool = False) -> Backend:
         else:
             part("it", lambda: fields_of(given, GIVEN, FLOATS))
             backend = as_backend(given)
-        check_versions(part("its versions()", backend.versions))
+        part("its versions()", lambda: check_versions(backend.versions()))
         part("its supports()", lambda: supported(backend.supports, list(OPS)))
     except BackendError:
         raise

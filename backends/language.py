@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import ast
 import string
-import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from ..oracle.program import Program, Step, as_tuple, decode_index, letter
 from ..oracle.protocol import GIVEN, Answer, Backend, Language, Unsupported
-from .protocol.library import Library
+from .protocol.library import Library, versions_of
 
 __all__ = [
     "Language", "LanguageError", "Source", "array_words", "definitions", "sequence", "source", "spoken",
@@ -66,7 +64,7 @@ def spoken(given: Any) -> Backend:
         own["tensors"] = import_module(own["tensors"])
     return Backend(**{
         **own,
-        "versions": partial(_versions, tuple(given.distributions)),
+        "versions": partial(versions_of, tuple(given.distributions)),
         "supports": speaker.supports,
         "vjp": speaker.vjp,
         "jvp": speaker.jvp if language.jvp else None,
@@ -75,11 +73,6 @@ def spoken(given: Any) -> Backend:
         "function_of": speaker.function_of,
         "file": str(getattr(given, "__file__", "") or ""),
     })  # fmt: skip
-
-
-def _versions(distributions: Iterable[str]) -> dict[str, str]:
-    """The packages' own ``__version__``, if they have one: a package on the path may come before the one installed."""
-    return {name: str(getattr(sys.modules.get(name), "__version__", None) or version(name)) for name in distributions}
 
 
 class Speaker:

@@ -63,11 +63,6 @@ class Cause:
     kept: dict[str, str] = field(default_factory=dict)
 
     @property
-    def is_note(self) -> bool:
-        """Whether it is about the contract, not about numbers or exceptions."""
-        return self.key[0] == "contract"
-
-    @property
     def order(self) -> tuple[int, int]:
         """What is told first: numbers, then exceptions, then the contract; what is seen most often first."""
         return ("numbers", "crash", "contract").index(self.key[0]), -self.seen

@@ -111,11 +111,9 @@ class Spoken:
         self.library.start()
 
     def versions(self) -> dict[str, str]:
-        """The packages' own ``__version__``, if they have one: a package on the path may come before the one installed."""
-        from importlib.metadata import version
-
-        names = self.language["distributions"]
-        return {name: str(getattr(sys.modules.get(name), "__version__", None) or version(name)) for name in names}
+        """Those of its packages."""
+        versions: dict[str, str] = importlib.import_module(f"{OWN}.library").versions_of(self.language["distributions"])
+        return versions
 
     def function(self, message: Mapping[str, Any], data: Sequence[Any]) -> Callable[..., Any]:
         """What answers: a function of inputs, cotangent and tangents."""
@@ -226,8 +224,7 @@ class Accused:
             supports = self.fields.get("supports", lambda op: True)
             described["ops"] = self.finding.part("its supports()", lambda: self.adapter.supported(supports, message["ops"]))
             self.tensors = self.fields.get("tensors")
-        versions = self.finding.part("its versions()", self.voice.versions)
-        self.finding.check_versions(versions)
+        versions = self.finding.part("its versions()", lambda: self.adapter.check_versions(self.voice.versions()))
         library = getattr(sys.modules.get(next(iter(versions)).replace("-", "_")), "__file__", None) or ""
         numpy = importlib.import_module("numpy").__version__
         python = {

@@ -9,12 +9,12 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["NoBackend", "Unimportable", "Unknown", "check_versions", "find", "part", "parts_of", "sentence"]
+__all__ = ["NoBackend", "Unimportable", "Unknown", "find", "part", "parts_of", "sentence"]
 
 
 class Unknown(Exception):
@@ -41,17 +41,6 @@ def part(name: str, action: Callable[[], Any]) -> Any:
     except BaseException as problem:  # SystemExit as well: it is no reason to end this process
         own = isinstance(problem, TypeError) and str(problem).startswith("it")
         raise NoBackend(str(problem) if own else f"{name} raised {sentence(problem)}") from problem
-
-
-def check_versions(versions: Any) -> None:
-    """Raise `NoBackend` unless these are versions by package."""
-    if not (isinstance(versions, Mapping) and versions and all(map(_is_short, [*versions, *versions.values()]))):
-        shown = repr(versions)
-        raise NoBackend(f"its versions() must be a dict of package to version, not {shown[:160]}{'…' * (len(shown) > 160)}")
-
-
-def _is_short(x: Any) -> bool:
-    return isinstance(x, str) and x.isprintable() and len(x) <= 80
 
 
 def find(spec: str) -> Any:

@@ -13,17 +13,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DTYPES", "MOST_BYTES", "FrameError", "packed", "read"]
+__all__ = ["FrameError", "packed", "read"]
 
 #: A line is no longer than this, and neither are the arrays of one message together.
 MOST_LINE, MOST_BYTES = 2**22, 2**30
 #: Nor has an array more axes: NumPy 1 has no more.
 MOST_AXES = 32
-#: The dtypes that every implementation knows; between two processes of NumPy any number may travel.
-DTYPES = (
-    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "float16", "bfloat16", "float32", "float64",
-)  # fmt: skip
 SWAPPED = sys.byteorder == "big"
 
 

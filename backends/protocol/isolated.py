@@ -154,9 +154,7 @@ class Isolated:
             raise HelloError("refused", f"its answer to hello lacks or misuses {problem}") from problem
         if not self.promotes_alike:
             own["numpy_dtypes"] = False
-        own.pop("language", None)
-        tensors = hello.get("tensors") or own.pop("tensors", "")
-        own.pop("tensors", None)
+        tensors = hello.get("tensors") or own.get("tensors", "")
         return Backend(**{
             **own,
             "versions": lambda: dict(versions),

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Library"]
+__all__ = ["Library", "versions_of"]
 
 PROGRAM, HELPERS = "<program>", "<helpers>"
 #: The number of compiled programs that are kept: each question is asked twice, and many programs differ in their data alone.
 KEPT = 256
 #: After this many questions a library is made to empty its caches.
 FORGET_EVERY = 100
+
+
+def versions_of(distributions: Iterable[str]) -> dict[str, str]:
+    """The packages' own ``__version__``, if they have one: a package on the path may come before the one installed."""
+    return {name: str(getattr(sys.modules.get(name), "__version__", None) or version(name)) for name in distributions}
 
 
 class Library:

@@ -11,7 +11,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NEEDED", "Answer", "Unsupported", "check_fields", "fields_of", "is_spoken", "is_unsupported", "supported"]
+__all__ = [
+    "NEEDED",
+    "Answer",
+    "Unsupported",
+    "check_fields",
+    "check_versions",
+    "fields_of",
+    "is_spoken",
+    "is_unsupported",
+    "supported",
+]
 
 #: The attributes that a backend must have, unless it is a language.
 NEEDED = ("name", "versions", "vjp")
@@ -43,8 +53,12 @@ class Answer:
 NAME = 80
 
 
+def _is_short(x: Any) -> bool:
+    return isinstance(x, str) and x.isprintable() and len(x) <= NAME
+
+
 def _is_name(x: Any) -> bool:
-    return isinstance(x, str) and bool(x.strip()) and x.isprintable() and len(x) <= NAME
+    return _is_short(x) and bool(x.strip())
 
 
 def _rules(floats: Collection[str]) -> dict[str, tuple[str, Callable[[Any], bool]]]:
@@ -115,6 +129,13 @@ def check_fields(own: Mapping[str, Any], floats: Collection[str]) -> None:
     for name, (rule, holds) in _rules(floats).items():
         if name in own and not holds(own[name]):
             raise TypeError(f"its {name} must be {rule}, not {shortly(own[name])}")
+
+
+def check_versions(versions: Any) -> Any:
+    """Versions by package, as they are; raises `TypeError` where they are none."""
+    if not (isinstance(versions, Mapping) and versions and all(map(_is_short, [*versions, *versions.values()]))):
+        raise TypeError(f"its versions() must be a dict of package to version, not {shortly(versions)}")
+    return versions
 
 
 def shortly(value: Any) -> str:
